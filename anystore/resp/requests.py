@@ -1,0 +1,258 @@
+"""What clients send: RESP arrays of bulk strings, and inline commands typed by hand.
+
+Two ways through one parser. Bytes that start at a command boundary and hold whole, well-formed commands
+go through hiredis at C speed. Whatever else arrives (a command cut in two, inline commands, malformed
+bytes, a client that has not logged in) goes through the strict incremental parser below, which remembers
+how far it came, so trickled bytes are not read twice, and which knows Redis' limits and error texts.
+
+Source: the "Redis serialization protocol specification", sections "Sending commands" and "Inline commands".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import hiredis
+
+#: Redis' PROTO_INLINE_MAX_SIZE: an inline command, or a length line, without an end by then is refused.
+MAX_INLINE: Final = 64 * 1024
+#: Redis' default for `proto-max-bulk-len`.
+MAX_BULK: Final = 512 * 1024 * 1024
+#: The number of arguments a length line may announce (Redis: INT_MAX).
+MAX_ARGUMENTS: Final = 2**31 - 1
+#: What a client may announce before it has logged in.
+MAX_ARGUMENTS_UNAUTHENTICATED: Final = 10
+MAX_BULK_UNAUTHENTICATED: Final = 16384
+
+_ASTERISK: Final = 42
+_DOLLAR: Final = 36
+_PARTIAL: Final = object()
+
+
+class RequestParser:
+    """Turns received bytes into commands, each a list of `bytes` with the command's name first.
+
+    `error` is set, once and for good, when the bytes cannot be understood: the commands before the fault
+    are still returned, the connection is to be closed after an answer with that text.
+    """
+
+    __slots__ = ("_arguments", "_buffer", "_bulk", "_missing", "_reader", "_searched", "error", "max_bulk", "strict")
+
+    def __init__(self, max_bulk: int = MAX_BULK) -> None:
+        self.max_bulk = max_bulk
+        #: True until the client has logged in: the tighter limits hold then.
+        self.strict = False
+        self.error: bytes | None = None
+        self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
+        self._buffer = bytearray()
+        self._arguments: list[bytes] = []
+        self._missing = 0  # arguments of the current command still to come
+        self._bulk = -1  # length of the argument being read; -1 when its length line is still to come
+        self._searched = 0  # bytes of the buffer already known to hold no line end
+
+    @property
+    def buffered(self) -> int:
+        """Bytes received that do not make a whole command yet."""
+        return len(self._buffer) + sum(map(len, self._arguments))
+
+    def feed(self, data: bytes) -> list[list[bytes]]:
+        """Take received bytes and return the commands they complete. Linear in the size of `data`."""
+        if not data or self.error is not None:
+            return []
+        if self._buffer or self._missing or self.strict or data[0] != _ASTERISK or len(data) > self.max_bulk:
+            return self._feed_strictly(data)
+        reader = self._reader
+        commands: list[list[bytes]] = []
+        arguments = 0
+        try:
+            reader.feed(data)
+            while (command := reader.gets()) is not _PARTIAL:
+                arguments += len(command)
+                commands.append(command)
+            whole = not reader.has_data()
+        except (hiredis.ProtocolError, TypeError):
+            whole = False
+        # hiredis reads replies, so it lets pass what no request may hold: other types, nested arrays, nulls.
+        # Counting the type marks at line starts finds all of them; a value that happens to hold such a mark
+        # only costs the detour through the strict parser.
+        if (
+            whole
+            and data.count(b"\r\n$") == arguments
+            and data.count(b"\r\n*") == len(commands) - 1
+            and b"\r\n$-" not in data
+            and b"*0" != data[:2]
+        ):
+            return commands
+        self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
+        return self._feed_strictly(data)
+
+    def _feed_strictly(self, data: bytes) -> list[list[bytes]]:
+        self._buffer += data
+        commands: list[list[bytes]] = []
+        position = 0
+        while self.error is None:
+            if not self._missing:
+                following = self._begin(position, commands)
+            elif self._bulk < 0:
+                following = self._length(position)
+            else:
+                following = self._argument(position)
+                if following >= 0 and not self._missing:
+                    commands.append(self._arguments)
+                    self._arguments = []
+            if following < 0:
+                break
+            position = following
+        if self.error is not None:
+            self._buffer.clear()
+            self._arguments = []
+        elif position:
+            del self._buffer[:position]
+        return commands
+
+    def _line_end(self, position: int, end: bytes, complaint: bytes) -> int:
+        """The index of the line end from `position` on, or -1: more is needed, or it is too long already."""
+        found = self._buffer.find(end, max(position, position + self._searched))
+        if found >= 0:
+            self._searched = 0
+            return found
+        self._searched = max(0, len(self._buffer) - position)
+        if self._searched > MAX_INLINE:
+            self.error = b"Protocol error: " + complaint
+        return -1
+
+    def _begin(self, position: int, commands: list[list[bytes]]) -> int:
+        """Read the first line of a command: `*count`, or a whole inline command."""
+        buffer = self._buffer
+        if position >= len(buffer):
+            return -1
+        if buffer[position] != _ASTERISK:
+            return self._inline(position, commands)
+        end = self._line_end(position, b"\r", b"too big mbulk count string")
+        if end < 0 or end + 1 >= len(buffer):
+            return -1
+        count = _parse_length(buffer[position + 1 : end])
+        if count is None or count > MAX_ARGUMENTS:
+            self.error = b"Protocol error: invalid multibulk length"
+            return -1
+        if self.strict and count > MAX_ARGUMENTS_UNAUTHENTICATED:
+            self.error = b"Protocol error: unauthenticated multibulk length"
+            return -1
+        self._missing = max(0, count)
+        return end + 2
+
+    def _inline(self, position: int, commands: list[list[bytes]]) -> int:
+        end = self._line_end(position, b"\n", b"too big inline request")
+        if end < 0:
+            return -1
+        line = bytes(self._buffer[position:end]).removesuffix(b"\r")
+        if len(line) > MAX_INLINE:
+            self.error = b"Protocol error: too big inline request"
+            return -1
+        arguments = split_arguments(line)
+        if arguments is None:
+            self.error = b"Protocol error: unbalanced quotes in request"
+            return -1
+        if arguments:
+            commands.append(arguments)
+        return end + 1
+
+    def _length(self, position: int) -> int:
+        """Read the length line of an argument."""
+        buffer = self._buffer
+        end = self._line_end(position, b"\r", b"too big bulk count string")
+        if end < 0 or end + 1 >= len(buffer):
+            return -1
+        if buffer[position] != _DOLLAR:
+            self.error = b"Protocol error: expected '$', got '%c'" % buffer[position]
+            return -1
+        length = _parse_length(buffer[position + 1 : end])
+        if length is None or length < 0 or length > self.max_bulk:
+            self.error = b"Protocol error: invalid bulk length"
+            return -1
+        if self.strict and length > MAX_BULK_UNAUTHENTICATED:
+            self.error = b"Protocol error: unauthenticated bulk length"
+            return -1
+        self._bulk = length
+        return end + 2
+
+    def _argument(self, position: int) -> int:
+        end = position + self._bulk
+        # The two bytes after an argument are skipped unread, as Redis does.
+        if len(self._buffer) < end + 2:
+            return -1
+        with memoryview(self._buffer) as view:
+            self._arguments.append(bytes(view[position:end]))
+        self._bulk = -1
+        self._missing -= 1
+        return end + 2
+
+
+def _parse_length(text: bytearray) -> int | None:
+    """A decimal number as Redis' string2ll takes it: no sign but a minus, no spaces, no leading zeros."""
+    digits = text[1:] if text[:1] == b"-" else text
+    if not digits.isdigit() or len(digits) > 19 or (digits[0] == 48 and len(text) > 1):
+        return None
+    return int(text)
+
+
+_ESCAPES: Final = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}  # \n \r \t \b \a
+_SPACES: Final = b" \n\r\t\v\f\0"
+
+
+def split_arguments(line: bytes) -> list[bytes] | None:
+    r"""Split a line into arguments as the Redis command line and redis.conf do.
+
+    `"…"` knows the escapes `\n \r \t \b \a \xhh` and a backslash before anything else, `'…'` only `\'`.
+    Returns None when quotes are not balanced, or a closing quote is not followed by a space. Linear.
+    """
+    arguments: list[bytes] = []
+    position, length = 0, len(line)
+    while True:
+        while position < length and line[position] in _SPACES:
+            position += 1
+        if position >= length:
+            return arguments
+        current = bytearray()
+        while position < length and line[position] not in _SPACES:
+            byte = line[position]
+            if byte in b"\"'":
+                closed = _quoted(line, position + 1, byte, current)
+                if closed < 0 or (closed < length and line[closed] not in _SPACES):
+                    return None
+                position = closed
+                break
+            current.append(byte)
+            position += 1
+        arguments.append(bytes(current))
+
+
+def _quoted(line: bytes, position: int, quote: int, into: bytearray) -> int:
+    """Read a quoted piece up to its closing quote; the index behind that, or -1 where there is none."""
+    length = len(line)
+    while position < length:
+        byte = line[position]
+        if byte == quote:
+            return position + 1
+        if byte == 92 and position + 1 < length:  # a backslash
+            following = line[position + 1]
+            if quote == 39:
+                if following == 39:
+                    into.append(39)
+                    position += 2
+                    continue
+            elif following == 120 and _is_hex(line[position + 2 : position + 4]):
+                into.append(int(line[position + 2 : position + 4], 16))
+                position += 4
+                continue
+            else:
+                into.append(_ESCAPES.get(following, following))
+                position += 2
+                continue
+        into.append(byte)
+        position += 1
+    return -1
+
+
+def _is_hex(pair: bytes) -> bool:
+    return len(pair) == 2 and all(byte in b"0123456789abcdefABCDEF" for byte in pair)

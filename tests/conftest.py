@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.servers import RealServer, redis_binary, run_server, valkey_binary
+
+BACKENDS = [
+    pytest.param(("asyncio", {}), id="asyncio"),
+    pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    pytest.param(("trio", {}), id="trio"),
+]
+# uvloop has no build for Windows; everywhere else a missing one is a broken set-up, and the tests fail.
+if importlib.util.find_spec("uvloop") is None:
+    raise RuntimeError("uvloop is not installed: install the 'test' dependency group")
+
+
+@pytest.fixture(params=BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[RealServer]:
+    """One Valkey 9.1 for the whole run; tests flush what they use."""
+    with run_server(valkey_binary()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RealServer | None]:
+    """Redis itself where it is on PATH, else None: it joins in, Valkey is what is required."""
+    binary = redis_binary()
+    if binary is None:
+        yield None
+        return
+    with run_server(binary) as server:
+        yield server
