@@ -8,6 +8,7 @@ the server's own answer (`ResponseError` and its children, chosen by the reply's
 StoreError
 ├── ImproperlyConfigured (a ValueError)     a connection string or an option that cannot be used
 │   └── NoSuchStore                         no store is registered for the scheme
+├── InvalidArgument (a ValueError)          an argument of a command that cannot be right; nothing was sent
 ├── ConnectionFailed (a ConnectionError)    the server cannot be reached, or went away
 │   └── OutcomeUnknown                      … after the command was sent: it may have been carried out
 ├── CommandTimeout (a TimeoutError)         no reply, or no free connection, within the time limit
@@ -41,6 +42,7 @@ __all__ = (
     "CrossSlot",
     "ExecAbort",
     "ImproperlyConfigured",
+    "InvalidArgument",
     "Loading",
     "LockError",
     "LockNotOwnedError",
@@ -80,6 +82,10 @@ class ImproperlyConfigured(StoreError, ValueError):
 
 class NoSuchStore(ImproperlyConfigured):
     """No store is registered for the scheme of a connection string."""
+
+
+class InvalidArgument(StoreError, ValueError):
+    """An argument of a command, or a combination of them, that cannot be right; nothing was sent."""
 
 
 class ConnectionFailed(StoreError, ConnectionError):
