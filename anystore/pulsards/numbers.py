@@ -62,7 +62,7 @@ def parse_score(text: bytes) -> float | None:
     """The double that `text` is, or None: scores, weights, and other arguments that are doubles.
 
     Accepts decimal notation and `inf`/`infinity` with an optional sign, in any case. Refuses NaN, spaces,
-    hexadecimal notation (as Valkey does), and what a double cannot hold: overflow to infinity, underflow to 0.
+    hexadecimal notation (as Valkey does), and what no double can hold: overflow to infinity, underflow to 0.
     """
     try:
         value = float(text)
@@ -90,7 +90,7 @@ def format_double(value: float) -> bytes:
 
     (Redis' own algorithm misses the shortest text for about one double in 300, and then has one digit more.)
 
-    Whole numbers below 2**62 are written as integers; otherwise the exponent form (`1e+20`, `1.5e-7`) is taken
+    Whole numbers up to 2**62 are written as integers; else the exponent form (`1e+20`, `1.5e-7`) is taken
     where Redis takes it. Infinities are `inf` and `-inf`, NaN is `nan`, and a negative zero is `-0`.
     """
     if value - value != 0:
@@ -99,6 +99,8 @@ def format_double(value: float) -> bytes:
         if whole == 0 and copysign(1.0, value) < 0:
             return b"-0"
         return b"%d" % whole
+    if 0.001 <= value < 10000 or -10000 < value <= -0.001:
+        return repr(value).encode()
     return _format_shortest(value)
 
 
@@ -131,7 +133,7 @@ def _format_shortest(value: float) -> bytes:
 class LongDouble(NamedTuple):
     """A finite number of x87's 80-bit format: `mantissa * 2 ** exponent`, at most 64 bits of mantissa.
 
-    Redis counts in C's `long double` for INCRBYFLOAT and HINCRBYFLOAT; this gives the same digits on any platform.
+    Redis counts in C's `long double` for INCRBYFLOAT and HINCRBYFLOAT; this gives its digits on any platform.
     """
 
     mantissa: int
@@ -182,7 +184,7 @@ def _rounded(numerator: int, denominator: int, exponent: int) -> LongDouble | No
 def parse_long_double(text: bytes) -> LongDouble | float | None:
     """The long double that `text` is: a LongDouble, `inf`/`-inf` as a float, or None for what Redis refuses.
 
-    Accepts decimal and hexadecimal notation as C's `strtold` does; no spaces, no NaN, no overflow or underflow.
+    Accepts decimal and hexadecimal notation as C's `strtold` does; no spaces, NaN, overflow or underflow.
     """
     if not text or len(text) >= _LONG_DOUBLE_TEXT_LIMIT:
         return None
@@ -198,7 +200,7 @@ def parse_long_double(text: bytes) -> LongDouble | float | None:
     digits = match[2] + fraction
     if not digits:
         return None
-    # Python refuses int() of more than 4300 decimal digits; Decimal's conversion is exact and has no such limit.
+    # Python refuses int() of more than 4300 decimal digits; Decimal converts exactly, without that limit.
     number = int(digits, base) if base == 16 or len(digits) < 4000 else int(Decimal(digits.decode()))
     if number == 0:
         return LongDouble(0, 0)

@@ -1,0 +1,28 @@
+"""The sizes up to which Redis keeps a value in one of its compact encodings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingLimits:
+    """The configuration directives of the same names, with the defaults of Redis 7 and Valkey 9.
+
+    pulsards stores values in Python's containers whatever their size; these limits decide what OBJECT
+    ENCODING answers, what DUMP writes, and whether HSCAN, SSCAN and ZSCAN reply with everything at once, as
+    Redis does.
+    """
+
+    hash_max_listpack_entries: int = 512
+    hash_max_listpack_value: int = 64
+    list_max_listpack_size: int = -2
+    set_max_intset_entries: int = 512
+    set_max_listpack_entries: int = 128
+    set_max_listpack_value: int = 64
+    zset_max_listpack_entries: int = 128
+    zset_max_listpack_value: int = 64
+
+
+DEFAULT_LIMITS: Final = EncodingLimits()

@@ -1,0 +1,168 @@
+"""The list type."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+from typing import ClassVar
+
+from anystore.pulsards.datatypes.limits import EncodingLimits
+from anystore.pulsards.numbers import parse_integer
+
+# Below this many elements, indexing each one of a slice far from both ends beats walking up to it: a deque
+# finds an index by blocks of 64 elements, an iterator walks element by element.
+_INDEXED_SLICE = 48
+
+# list-max-listpack-size: negative numbers stand for bytes, and no listpack exceeds the last of these in any
+# case.
+_SIZES = (4096, 8192, 16384, 32768, 65536)
+_SAFETY_LIMIT = 8192
+
+
+class ListValue(deque[bytes]):
+    """A list: a deque of elements.
+
+    The deque's own methods serve directly: `append`, `appendleft`, `extend`, `extendleft`, `pop`, `popleft`,
+    `len()`, indexing. O(1) at the ends, O(n / 64) by index.
+    """
+
+    __slots__ = ("_spilled",)
+
+    type_name: ClassVar[bytes] = b"list"
+
+    def pop_many(self, count: int, left: bool) -> list[bytes]:
+        """Remove and return up to `count` elements from the left or right end, outermost first. O(count)."""
+        pop = self.popleft if left else self.pop
+        return [pop() for _ in range(min(count, len(self)))]
+
+    def _bounds(self, start: int, stop: int) -> tuple[int, int]:
+        """Redis' inclusive range, negative numbers counting from the end, as a half-open one."""
+        size = len(self)
+        if start < 0:
+            start = max(start + size, 0)
+        if stop < 0:
+            stop += size
+        stop = min(stop + 1, size)
+        return (start, stop) if start < stop else (0, 0)
+
+    def range(self, start: int, stop: int) -> list[bytes]:
+        """LRANGE: the elements from `start` to `stop` inclusive, negative numbers counting from the end.
+
+        O(m) near the ends, O(m + distance to the nearer end) otherwise.
+        """
+        start, stop = self._bounds(start, stop)
+        size = len(self)
+        count = stop - start
+        after = size - stop
+        if start <= 64 or (start <= after and count >= _INDEXED_SLICE):
+            return list(islice(self, start, stop))
+        if count < _INDEXED_SLICE:
+            return [self[i] for i in range(start, stop)]
+        found = list(islice(reversed(self), after, after + count))
+        found.reverse()
+        return found
+
+    def trim(self, start: int, stop: int) -> None:
+        """LTRIM: keep only the elements from `start` to `stop` inclusive. O(number removed)."""
+        start, stop = self._bounds(start, stop)
+        if start == stop:
+            self.clear()
+            return
+        for _ in range(len(self) - stop):
+            self.pop()
+        for _ in range(start):
+            self.popleft()
+
+    def insert_beside(self, pivot: bytes, element: bytes, before: bool) -> bool:
+        """LINSERT: put `element` before or after the first `pivot`; False when there is none. O(n)."""
+        try:
+            position = self.index(pivot)
+        except ValueError:
+            return False
+        self.insert(position if before else position + 1, element)
+        return True
+
+    def remove_matching(self, element: bytes, count: int) -> int:
+        """LREM: remove elements equal to `element`, and return how many.
+
+        The first `count` ones; the last `-count` ones when it is negative; all when it is 0. O(n).
+        """
+        doomed = set(self.positions(element, rank=-1 if count < 0 else 1, count=abs(count)))
+        if doomed:
+            kept = [item for position, item in enumerate(self) if position not in doomed]
+            self.clear()
+            self.extend(kept)
+        return len(doomed)
+
+    def positions(self, element: bytes, rank: int = 1, count: int = 1, maxlen: int = 0) -> list[int]:
+        """LPOS: the indexes of the elements equal to `element`.
+
+        Starts at the `rank`-th match, from the end and backwards when it is negative (never 0); at most
+        `count` indexes, and no more than `maxlen` comparisons, 0 meaning no limit in both. O(n).
+        """
+        size = len(self)
+        backwards = rank < 0
+        skipped = abs(rank) - 1
+        items = islice(reversed(self) if backwards else self, maxlen or None)
+        found: list[int] = []
+        for position, item in enumerate(items):
+            if item == element:
+                if skipped:
+                    skipped -= 1
+                    continue
+                found.append(size - 1 - position if backwards else position)
+                if len(found) == count:
+                    break
+        return found
+
+    def copy(self) -> ListValue:
+        """An independent copy. O(n)."""
+        return ListValue(self)
+
+    def is_compact(self, limits: EncodingLimits) -> bool:
+        """Whether Redis would keep the list as one listpack.
+
+        A list that has been found to be larger returns to a listpack only at half the limit, as in Redis;
+        what it was between two questions is not known. O(1) for long lists, else O(n).
+        """
+        fill = limits.list_max_listpack_size
+        share = 2 if getattr(self, "_spilled", False) else 1
+        if fill >= 0:
+            compact = (
+                len(self) <= fill // share and self._listpack_size(_SAFETY_LIMIT) <= _SAFETY_LIMIT // share
+            )
+        else:
+            size = _SIZES[min(-fill, len(_SIZES)) - 1]
+            compact = self._listpack_size(size) <= size // share
+        self._spilled = not compact
+        return compact
+
+    def _listpack_size(self, enough: int) -> int:
+        """The bytes of a listpack of the elements, or some number above `enough`."""
+        # The least element takes two bytes; a listpack has seven more at its ends.
+        if len(self) * 2 + 7 > enough:
+            return enough + 1
+        size = 7
+        for item in self:
+            size += _entry_size(item)
+            if size > enough:
+                break
+        return size
+
+    def encoding(self, limits: EncodingLimits) -> bytes:
+        """What OBJECT ENCODING answers."""
+        return b"listpack" if self.is_compact(limits) else b"quicklist"
+
+
+def _entry_size(item: bytes) -> int:
+    """The bytes that an element takes in a listpack: encoding, content, and the length read backwards."""
+    size = len(item)
+    if size <= 20 and (number := parse_integer(item)) is not None:
+        if 0 <= number <= 127:
+            return 2
+        if -4096 <= number <= 4095:
+            return 3
+        bits = (number if number >= 0 else number + 1).bit_length() + 1
+        return 2 + (2 if bits <= 16 else 3 if bits <= 24 else 4 if bits <= 32 else 8)
+    size += 1 if size < 64 else 2 if size < 4096 else 5
+    return size + (1 if size <= 127 else 2 if size < 16383 else 3 if size < 2097151 else 4)
