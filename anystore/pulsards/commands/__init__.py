@@ -1,0 +1,14 @@
+"""The commands, one module a group as in Redis' documentation; importing a module registers its commands."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+_GROUPS: Final = ("connection", "strings")
+
+
+def load() -> None:
+    """Register every command; cheap when that has been done."""
+    for group in _GROUPS:
+        import_module(f"{__name__}.{group}")

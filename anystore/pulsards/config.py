@@ -1,0 +1,154 @@
+"""The server's settings: one table of directives, each with its type, default and what it takes effect on.
+
+A directive that is not in the table is refused, by CONFIG SET, by a file and on the command line alike.
+
+Source: redis.conf of Redis 7.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from anystore.exceptions import ImproperlyConfigured
+from anystore.pulsards import glob, notifications
+from anystore.pulsards.datatypes import EncodingLimits
+
+if TYPE_CHECKING:
+    from anystore.pulsards.engine import Engine
+
+_UNITS: Final = {
+    "": 1,
+    "b": 1,
+    "k": 1000,
+    "kb": 1024,
+    "m": 1000**2,
+    "mb": 1024**2,
+    "g": 1000**3,
+    "gb": 1024**3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One setting: how its text is read, how it is shown, and whether it can be changed while running."""
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+    mutable: bool = True
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError("argument couldn't be parsed into an integer") from None
+        if not low <= number <= high:
+            raise ValueError(f"argument must be between {low} and {high} inclusive")
+        return number
+
+    return parse
+
+
+def parse_memory(text: str) -> int:
+    """A size in bytes, with Redis' units: k is 1000, kb is 1024, and so on."""
+    digits = text.rstrip("bBkKmMgG")
+    unit = text[len(digits) :].lower()
+    if not digits.isascii() or not digits.isdigit() or unit not in _UNITS:
+        raise ValueError("argument must be a memory value")
+    return int(digits) * _UNITS[unit]
+
+
+def _yes_no(text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise ValueError("argument must be 'yes' or 'no'")
+    return text.lower() == "yes"
+
+
+def _show_yes_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _event_classes(text: str) -> int:
+    classes = notifications.parse_classes(text)
+    if classes is None:
+        raise ValueError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+    return classes
+
+
+_DIRECTIVES: Final = (
+    Directive("databases", 16, _integer(1, 2**31 - 1), mutable=False),
+    Directive("requirepass", "", str),
+    Directive("maxclients", 10000, _integer(1, 2**32 - 1)),
+    Directive("timeout", 0, _integer(0, 2**31 - 1)),
+    Directive("proto-max-bulk-len", 512 * 1024 * 1024, parse_memory),
+    Directive("slowlog-log-slower-than", 10000, _integer(-1, 2**63 - 1)),
+    Directive("slowlog-max-len", 128, _integer(0, 2**63 - 1)),
+    Directive("notify-keyspace-events", 0, _event_classes, notifications.format_classes),
+    Directive("hash-max-listpack-entries", 512, _integer(0, 2**63 - 1)),
+    Directive("hash-max-listpack-value", 64, _integer(0, 2**63 - 1)),
+    Directive("set-max-intset-entries", 512, _integer(0, 2**63 - 1)),
+    Directive("set-max-listpack-entries", 128, _integer(0, 2**63 - 1)),
+    Directive("set-max-listpack-value", 64, _integer(0, 2**63 - 1)),
+    Directive("zset-max-listpack-entries", 128, _integer(0, 2**63 - 1)),
+    Directive("zset-max-listpack-value", 64, _integer(0, 2**63 - 1)),
+    Directive("list-max-listpack-size", -2, _integer(-(2**31), 2**31 - 1)),
+    Directive("activerehashing", True, _yes_no, _show_yes_no),
+)
+
+
+class Config:
+    """The settings of one server."""
+
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        """`settings` by directive name, as text; `ImproperlyConfigured` names what cannot be used."""
+        self.directives = {directive.name: directive for directive in _DIRECTIVES}
+        self.values: dict[str, Any] = {name: item.default for name, item in self.directives.items()}
+        self._engine: Engine | None = None
+        for name, text in (settings or {}).items():
+            directive = self.directives.get(name.lower())
+            if directive is None:
+                raise ImproperlyConfigured(f"unknown directive {name!r}")
+            try:
+                self.values[directive.name] = directive.parse(text)
+            except ValueError as error:
+                raise ImproperlyConfigured(f"directive {name!r}: {error}") from None
+        self._derive()
+
+    def _derive(self) -> None:
+        """Keep at hand, as plain attributes, what is asked for often."""
+        values = self.values
+        self.databases: int = values["databases"]
+        self.requirepass: str = values["requirepass"]
+        self.proto_max_bulk_len: int = values["proto-max-bulk-len"]
+        self.pubsub_output_limit: tuple[int, int, int] | None = (32 * 1024 * 1024, 8 * 1024 * 1024, 60)
+        self.encoding_limits = EncodingLimits()
+
+    def apply(self, engine: Engine) -> None:
+        """Let a server go by these settings, now and after every `set`."""
+        self._engine = engine
+        engine.keyspace.notify_classes = self.values["notify-keyspace-events"]
+        engine.slowlog.configure(self.values["slowlog-log-slower-than"], self.values["slowlog-max-len"])
+
+    def set(self, name: str, text: str) -> None:
+        """Change a directive of a running server. `KeyError` for an unknown one, `ValueError` for a bad value."""
+        directive = self.directives[name.lower()]
+        if not directive.mutable:
+            raise ValueError("can't set immutable config")
+        self.values[directive.name] = directive.parse(text)
+        self._derive()
+        if self._engine is not None:
+            self.apply(self._engine)
+
+    def matching(self, pattern: bytes) -> dict[str, str]:
+        """The directives whose name matches a glob pattern, with their values as text."""
+        matches = glob.matcher(pattern, True)
+        return {
+            name: directive.show(self.values[name])
+            for name, directive in self.directives.items()
+            if matches(name.encode())
+        }

@@ -1,0 +1,64 @@
+"""What a command sees of whoever calls it: a client's session, or a script running for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from anystore.pulsards.blocking import Attempt, Waiter
+from anystore.resp.types import NO_REPLY, NULL_ARRAY
+
+if TYPE_CHECKING:
+    from anystore.pulsards.engine import Engine
+    from anystore.pulsards.keyspace import Database
+    from anystore.pulsards.session import Session
+
+
+class Context:
+    """The caller of a command.
+
+    `engine` is the server, `db` the selected database, `protocol` the RESP version that replies are shaped
+    for (2 or 3), `session` the client, `can_block` whether the caller may be parked (a transaction and a
+    script may not).
+    """
+
+    __slots__ = ("can_block", "db", "engine", "protocol", "session")
+
+    engine: Engine
+    db: Database
+    protocol: int
+    session: Session
+    can_block: bool
+
+    def block(
+        self,
+        keys: Sequence[bytes],
+        timeout_ms: int,
+        attempt: Attempt,
+        timeout_reply: Any = NULL_ARRAY,
+    ) -> Any:
+        """Park the caller until one of `keys` serves it, and return what the command is to return now.
+
+        `attempt(context, key)` is tried when a key has changed and returns the reply, or None to go on
+        waiting. `timeout_ms` is in milliseconds, 0 waits for ever. Where the caller may not be parked the
+        reply is `timeout_reply` at once, as Redis answers a blocking command inside MULTI.
+        """
+        if not self.can_block:
+            return timeout_reply
+        engine = self.engine
+        deadline = engine.keyspace.now + timeout_ms if timeout_ms else None
+        engine.park(Waiter(self.session, self.db, keys, deadline, attempt, timeout_reply))
+        return NO_REPLY
+
+
+class ScriptContext(Context):
+    """The caller of a command that a script runs: its own selected database and protocol, never parked."""
+
+    __slots__ = ()
+
+    def __init__(self, caller: Context) -> None:
+        self.engine = caller.engine
+        self.db = caller.db
+        self.session = caller.session
+        self.protocol = 2  # scripts start with RESP2 replies, until redis.setresp
+        self.can_block = False

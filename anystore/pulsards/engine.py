@@ -1,0 +1,292 @@
+"""A whole server without I/O: databases, clients, subscriptions, scripts, settings and counters.
+
+Drivers (see `anystore.pulsards.server`) make a `Session` for each connection, feed it, and after every turn
+call `flush`, which hands what other sessions got to their own drivers. `next_due` says when `run_due` has
+work without any client asking: a key expires, a parked command times out.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import random
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from anystore.pulsards.blocking import Waiter
+from anystore.pulsards.clock import Clock, SystemClock
+from anystore.pulsards.commands import load as load_commands
+from anystore.pulsards.config import Config
+from anystore.pulsards.context import Context
+from anystore.pulsards.errors import CommandError, wrong_arity
+from anystore.pulsards.keyspace import Database, Keyspace
+from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
+from anystore.pulsards.pubsub import Broker
+from anystore.pulsards.registry import CommandEntry, build_table
+from anystore.pulsards.session import Session
+from anystore.pulsards.slowlog import SlowLog
+from anystore.pulsards.statistics import Statistics
+from anystore.resp.types import ErrorReply, SimpleString
+
+logger = logging.getLogger("anystore.pulsards")
+
+
+class Engine:
+    """The state of one server."""
+
+    def __init__(self, config: Config | None = None, clock: Clock | None = None) -> None:
+        load_commands()
+        self.config = config if config is not None else Config()
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self._elapsed_ns: Callable[[], int] = self.clock.elapsed_ns
+        self.keyspace = Keyspace(self.config.databases, self._publish_event)
+        self.keyspace.now = self.clock.time_us() // 1000
+        self.broker = Broker()
+        self.commands = build_table()
+        self.sessions: dict[int, Session] = {}
+        self.monitors: dict[Session, None] = {}
+        self.statistics = Statistics(self.keyspace.now)
+        self.slowlog = SlowLog()
+        self.random = random.Random()
+        self.run_id = b"%040x" % self.random.getrandbits(160)
+        #: Sessions with output that none of their own commands caused, to be delivered by `flush`.
+        self.outbox: dict[Session, None] = {}
+        #: Sessions no longer parked, whose backlog is to be run.
+        self.resumed: list[Session] = []
+        #: Commands need `refusal` asked first. Decided when a setting changes, not for each command.
+        self.guarded = False
+        #: Told when the next due moment came nearer than it was.
+        self.on_due_changed: Callable[[], None] | None = None
+        self._announced_due: int | None = None
+        self._client_ids = count(1)
+        self._waiter_numbers = count()
+        self._deadlines: list[tuple[int, int, Waiter]] = []
+        self._turn_mark = 0
+        self.parked = 0
+        self.config.apply(self)
+
+    # Clients
+
+    def next_client_id(self) -> int:
+        return next(self._client_ids)
+
+    @property
+    def password_needed(self) -> bool:
+        """Whether a new client must log in first."""
+        return bool(self.config.requirepass)
+
+    def connect(self, address: str = "", local_address: str = "") -> Session:
+        """A session for a new connection."""
+        self.start_turn()
+        session = Session(self, address, local_address)
+        self.sessions[session.id] = session
+        self.statistics.connections_received += 1
+        return session
+
+    def forget_session(self, session: Session) -> None:
+        """The last step of `Session.close`."""
+        self.sessions.pop(session.id, None)
+        self.monitors.pop(session, None)
+        self.outbox.pop(session, None)
+
+    def close_session(self, session: Session) -> None:
+        """Have a client's connection closed by its driver, as soon as its own command is done."""
+        session.closing = True
+        session.hang_up()
+
+    # Turns
+
+    def start_turn(self) -> None:
+        """Read the clock: everything until the next call happens at this moment, as in Redis."""
+        self.keyspace.now = self.clock.time_us() // 1000
+        self._turn_mark = self._elapsed_ns()
+
+    def flush(self) -> None:
+        """End a turn: resume who was unparked, and hand queued output to the drivers of other sessions."""
+        while self.resumed:
+            resumed, self.resumed = self.resumed, []
+            for session in resumed:
+                session.resume()
+        while self.outbox:
+            outbox, self.outbox = self.outbox, {}
+            for session in outbox:
+                session.deliver()
+        if self.on_due_changed is not None:
+            due = self.next_due()
+            if due is not None and (self._announced_due is None or due < self._announced_due):
+                self.on_due_changed()
+
+    def next_due(self) -> int | None:
+        """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
+        expiry = self.keyspace.next_expiry()
+        while self._deadlines:
+            deadline, _, waiter = self._deadlines[0]
+            if waiter.session.waiter is waiter:
+                return deadline if expiry is None else min(deadline, expiry)
+            heapq.heappop(self._deadlines)
+        return expiry
+
+    def announce_due(self) -> int | None:
+        """`next_due`, remembered: `on_due_changed` is called once something falls due before it."""
+        self._announced_due = self.next_due()
+        return self._announced_due
+
+    def run_due(self) -> None:
+        """Do what has fallen due, a bounded amount of it; follow with `flush`."""
+        self.start_turn()
+        now = self.keyspace.now
+        self.keyspace.expire_due()
+        while self._deadlines and self._deadlines[0][0] <= now:
+            _, _, waiter = heapq.heappop(self._deadlines)
+            if waiter.session.waiter is waiter:
+                waiter.session.unpark(waiter.timeout_reply)
+        if self.keyspace.ready:
+            self.serve_waiters()
+
+    # Commands
+
+    def resolve(self, arguments: list[bytes]) -> CommandEntry:
+        """The entry of a command or subcommand, with its arity checked; `CommandError` where there is none."""
+        name = arguments[0]
+        entry = self.commands.get(name) or self.commands.get(name.lower())
+        if entry is None:
+            raise CommandError(_unknown_command(arguments))
+        if entry.subcommands and len(arguments) > 1:
+            child = entry.subcommands.get(arguments[1].lower())
+            if child is None and entry.function is None:
+                raise CommandError(
+                    b"ERR unknown subcommand '%b'. Try %b HELP." % (_printable(arguments[1]), entry.name.upper())
+                )
+            entry = child or entry
+        if entry.function is None or not entry.minimum <= len(arguments) <= entry.maximum:
+            raise wrong_arity(entry.name)
+        return entry
+
+    def call(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
+        """Run a command that may run, and count it. The reply, an `ErrorReply` where it refuses."""
+        if self.monitors and "skip_monitor" not in entry.spec.flags:
+            self.feed_monitors(context, arguments)
+        try:
+            reply = entry.function(context, arguments)  # type: ignore[misc]
+        except CommandError as error:
+            entry.failed += 1
+            self.count_error(error.message)
+            reply = ErrorReply(error.message)
+        except Exception:
+            logger.exception("command %r failed", entry.name)
+            entry.failed += 1
+            self.count_error(b"ERR")
+            reply = ErrorReply(b"ERR internal error in '%b', see the server's log" % entry.name)
+        entry.calls += 1
+        self.statistics.commands_processed += 1
+        mark = self._elapsed_ns()
+        elapsed = mark - self._turn_mark
+        self._turn_mark = mark
+        entry.elapsed_ns += elapsed
+        if elapsed >= self.slowlog.threshold_ns:
+            self._note_slow(context, entry, arguments, elapsed)
+        return reply
+
+    def _note_slow(self, context: Context, entry: CommandEntry, arguments: list[bytes], elapsed: int) -> None:
+        if "skip_slowlog" not in entry.spec.flags:
+            session = context.session
+            self.slowlog.add(self.keyspace.now // 1000, elapsed // 1000, arguments, session.address, session.name)
+
+    def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
+        """Why the server as a whole will not run this command now, as an error reply; None where it will."""
+        return None
+
+    def count_error(self, message: bytes) -> None:
+        """Count an error reply under its code, as INFO's errorstats show it."""
+        self.statistics.count_error(message)
+
+    def feed_monitors(self, context: Context, arguments: list[bytes]) -> None:
+        """Show a command to the clients under MONITOR."""
+        source = b"lua" if context is not context.session else context.session.address.encode()
+        when = self.clock.time_us()
+        line = b"%d.%06d [%d %b] %b" % (
+            when // 1_000_000,
+            when % 1_000_000,
+            context.db.index,
+            source,
+            b" ".join(map(quoted, arguments)),
+        )
+        for session in tuple(self.monitors):
+            session.push_reply(SimpleString(line))
+
+    # Waiting clients
+
+    def park(self, waiter: Waiter) -> None:
+        """Let a client wait; see `Context.block`."""
+        waiter.session.waiter = waiter
+        waiter.park()
+        if waiter.deadline is not None:
+            heapq.heappush(self._deadlines, (waiter.deadline, next(self._waiter_numbers), waiter))
+
+    def serve_waiters(self) -> None:
+        """Try the parked commands of every key that changed, first come first served.
+
+        What serves one may ready a further key (BLMOVE); a loop, not recursion, follows such chains.
+        """
+        keyspace = self.keyspace
+        while keyspace.ready:
+            ready, keyspace.ready = keyspace.ready, {}
+            for database, key in ready:
+                for waiter in tuple(database.blocked.get(key, ())):
+                    if waiter.session.waiter is waiter:
+                        self._try_waiter(waiter, key)
+
+    def _try_waiter(self, waiter: Waiter, key: bytes) -> None:
+        session = waiter.session
+        try:
+            reply = waiter.attempt(session, key)
+        except CommandError as error:
+            self.count_error(error.message)
+            reply = ErrorReply(error.message)
+        if reply is not None:
+            session.unpark(reply)
+
+    # Events
+
+    def _publish_event(self, database: Database, key: bytes, event: bytes, kind: int) -> None:
+        classes = self.keyspace.notify_classes
+        if classes & KEYSPACE:
+            self.broker.publish(b"__keyspace@%d__:%b" % (database.index, key), event)
+        if classes & KEYEVENT:
+            self.broker.publish(b"__keyevent@%d__:%b" % (database.index, event), key)
+
+
+def quoted(text: bytes) -> bytes:
+    r"""A text as MONITOR and the logs show it: in quotes, with `\n`, `\xhh` and the like for what is not plain."""
+    pieces = [b'"']
+    for byte in text:
+        if byte in b'\\"':
+            pieces.append(b"\\%c" % byte)
+        elif byte in _ESCAPED:
+            pieces.append(_ESCAPED[byte])
+        elif 32 <= byte < 127:
+            pieces.append(b"%c" % byte)
+        else:
+            pieces.append(b"\\x%02x" % byte)
+    pieces.append(b'"')
+    return b"".join(pieces)
+
+
+_ESCAPED = {10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}
+
+
+def _printable(text: bytes) -> bytes:
+    return text[:128].replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def _unknown_command(arguments: list[bytes]) -> bytes:
+    shown = b""
+    for argument in arguments[1:]:
+        if len(shown) >= 128:
+            break
+        shown += b"'%b' " % argument[: 128 - len(shown)]
+    return b"ERR unknown command '%b', with args beginning with: %b" % (
+        _printable(arguments[0]),
+        shown.replace(b"\r", b" ").replace(b"\n", b" "),
+    )

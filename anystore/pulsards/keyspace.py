@@ -1,0 +1,325 @@
+"""The databases, and the one place where a key is read, changed, expired or removed.
+
+Commands never touch the dictionaries: what watches a key (WATCH, blocked clients, notifications, the
+SCAN index, and whatever comes to hang on this seam) is told from here and nowhere else.
+
+How a command changes a key: `modify` (or `modify_as`) the value in place, or `set_value` a new one, or
+`remove` it; then say so once by `changed` with the name of the event. A collection that has become empty
+is dropped by `drop_empty`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from anystore.pulsards import notifications
+from anystore.pulsards.datatypes import ScanIndex
+from anystore.pulsards.errors import WRONG_TYPE, CommandError
+
+if TYPE_CHECKING:
+    from anystore.pulsards.blocking import Waiter
+    from anystore.pulsards.session import Session
+
+V = TypeVar("V")
+
+#: Keys expired in one turn of the active expiry, so that a storm of them never holds the loop for long.
+EXPIRED_PER_TURN = 500
+
+
+class Keyspace:
+    """All databases of one server, the time that they go by, and what is counted about them."""
+
+    def __init__(self, count: int, notify: Callable[[Database, bytes, bytes, int], None]) -> None:
+        """`count` databases; `notify(database, key, event, class)` publishes a keyspace event."""
+        self.now = 0  # milliseconds since 1970, set by the engine at the start of each turn
+        self.notify_classes = 0
+        self.notify = notify
+        self.dirty = 0  # changes since the server started; who cares keeps the figure it saw last
+        self.hits = 0
+        self.misses = 0
+        self.expired = 0
+        self.watched = 0  # (client, key) pairs under WATCH, in all databases
+        #: Keys that changed while somebody waits for them, in order.
+        self.ready: dict[tuple[Database, bytes], None] = {}
+        self.databases = [Database(self, index) for index in range(count)]
+
+    def next_expiry(self) -> int | None:
+        """When the next key falls due, in milliseconds since 1970; None when no key has a time to live."""
+        due = [database.next_expiry() for database in self.databases if database.expires]
+        return min((when for when in due if when is not None), default=None)
+
+    def expire_due(self) -> bool:
+        """Remove what has expired, a bounded number of keys; True when more is due already."""
+        left = EXPIRED_PER_TURN
+        for database in self.databases:
+            if database.expires:
+                left -= database.expire_due(left)
+                if left <= 0:
+                    return True
+        return False
+
+    def flush_all(self) -> int:
+        """Empty every database; the number of keys removed."""
+        return sum(database.flush() for database in self.databases)
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchange two databases: every client connected to one sees the other's keys at once.
+
+        Constant, but for the keys watched or waited for in either.
+        """
+        one, two = self.databases[first], self.databases[second]
+        if one is two:
+            return
+        one.touch_all_watched(two)
+        two.touch_all_watched(one)
+        for name in ("data", "expires", "accessed", "_deadlines", "_scan_index"):
+            kept = getattr(one, name)
+            setattr(one, name, getattr(two, name))
+            setattr(two, name, kept)
+        for database in (one, two):
+            for key in database.blocked:
+                if key in database.data:
+                    self.ready[(database, key)] = None
+
+
+class Database:
+    """One numbered database."""
+
+    __slots__ = (
+        "_deadlines",
+        "_scan_index",
+        "accessed",
+        "blocked",
+        "data",
+        "expires",
+        "index",
+        "keyspace",
+        "watchers",
+    )
+
+    def __init__(self, keyspace: Keyspace, index: int) -> None:
+        self.keyspace = keyspace
+        self.index = index
+        self.data: dict[bytes, Any] = {}
+        self.expires: dict[bytes, int] = {}  # key -> milliseconds since 1970
+        self.accessed: dict[bytes, int] = {}  # key -> seconds since 1970, of the last read or change
+        self.watchers: dict[bytes, dict[Session, None]] = {}
+        self.blocked: dict[bytes, dict[Waiter, None]] = {}
+        # (when, key), smallest first; an entry that `expires` no longer agrees with is passed over.
+        self._deadlines: list[tuple[int, bytes]] = []
+        self._scan_index: ScanIndex | None = None
+
+    # Looking up
+
+    def read(self, key: bytes) -> Any:
+        """The value for a command that only reads, or None; counted as a hit or a miss. O(1)."""
+        keyspace = self.keyspace
+        value = self.data.get(key)
+        if value is None or (self.expires and self._lapsed(key)):
+            keyspace.misses += 1
+            if keyspace.notify_classes & notifications.KEY_MISS:
+                keyspace.notify(self, key, b"keymiss", notifications.KEY_MISS)
+            return None
+        keyspace.hits += 1
+        self.accessed[key] = keyspace.now // 1000
+        return value
+
+    def read_as(self, key: bytes, kind: type[V]) -> V | None:
+        """`read`, refusing a value of another type with WRONGTYPE."""
+        value = self.read(key)
+        if value is None or type(value) is kind:
+            return value  # type: ignore[no-any-return]
+        raise CommandError(WRONG_TYPE)
+
+    def read_string(self, key: bytes) -> bytes | bytearray | None:
+        """`read`, refusing whatever is not a string with WRONGTYPE."""
+        value = self.read(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def peek(self, key: bytes) -> Any:
+        """The value, or None, without a trace: neither counted nor taken as an access. O(1)."""
+        value = self.data.get(key)
+        if value is not None and self.expires and self._lapsed(key):
+            return None
+        return value
+
+    def modify(self, key: bytes) -> Any:
+        """The value for a command about to change it in place, or None. O(1)."""
+        value = self.data.get(key)
+        if value is None or (self.expires and self._lapsed(key)):
+            return None
+        self.accessed[key] = self.keyspace.now // 1000
+        return value
+
+    def modify_as(self, key: bytes, kind: type[V]) -> V | None:
+        """`modify`, refusing a value of another type with WRONGTYPE."""
+        value = self.modify(key)
+        if value is None or type(value) is kind:
+            return value  # type: ignore[no-any-return]
+        raise CommandError(WRONG_TYPE)
+
+    def modify_string(self, key: bytes) -> bytes | bytearray | None:
+        """`modify`, refusing whatever is not a string with WRONGTYPE."""
+        value = self.modify(key)
+        if value is None or type(value) is bytes or type(value) is bytearray:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def modify_or_create(self, key: bytes, kind: Callable[[], V]) -> V:
+        """The collection to be changed, created empty where the key is not there. O(1)."""
+        value = self.modify_as(key, kind)  # type: ignore[arg-type]
+        if value is None:
+            value = kind()
+            self.set_value(key, value)
+        return value
+
+    # Changing
+
+    def set_value(self, key: bytes, value: Any, keep_expiry: bool = False) -> None:
+        """Store a value, whatever was there; its time to live goes unless it is to be kept. O(1)."""
+        data = self.data
+        if key not in data:
+            if self._scan_index is not None:
+                self._scan_index.add(key)
+            if self.keyspace.notify_classes & notifications.NEW:
+                self.keyspace.notify(self, key, b"new", notifications.NEW)
+        elif not keep_expiry and self.expires:
+            self.expires.pop(key, None)
+        data[key] = value
+        self.accessed[key] = self.keyspace.now // 1000
+
+    def remove(self, key: bytes) -> bool:
+        """Remove a key; False when there is none (or it has expired). O(1), and freeing the value."""
+        if key not in self.data or (self.expires and self._lapsed(key)):
+            return False
+        self._delete(key)
+        return True
+
+    def drop_empty(self, key: bytes) -> None:
+        """Remove a collection that has lost its last element, and say so."""
+        self._delete(key)
+        self.changed(key, b"del", notifications.GENERIC)
+
+    def changed(self, key: bytes, event: bytes, kind: int) -> None:
+        """Tell everyone concerned that a key was changed just now; once an event, after the change.
+
+        `kind` is the event's class, one of `anystore.pulsards.notifications`.
+        """
+        self.touch(key)
+        if self.keyspace.notify_classes & kind:
+            self.keyspace.notify(self, key, event, kind)
+
+    def touch(self, key: bytes) -> None:
+        """Tell who watches or waits for a key that it changed, with no event for subscribers."""
+        keyspace = self.keyspace
+        keyspace.dirty += 1
+        if self.watchers and key in self.watchers:
+            for session in self.watchers[key]:
+                session.lost_race = True
+        if self.blocked and key in self.blocked:
+            keyspace.ready[(self, key)] = None
+
+    def notify(self, key: bytes, event: bytes, kind: int) -> None:
+        """Publish a further event of a change that `changed` has told already."""
+        if self.keyspace.notify_classes & kind:
+            self.keyspace.notify(self, key, event, kind)
+
+    def touch_all_watched(self, other: Database | None = None) -> None:
+        """Count every watched key that is here, or in `other` that takes its place, as changed."""
+        for key, sessions in self.watchers.items():
+            if key in self.data or (other is not None and key in other.data):
+                for session in sessions:
+                    session.lost_race = True
+
+    def flush(self) -> int:
+        """Remove every key; how many there were. O(N) in freeing them."""
+        count = len(self.data)
+        self.touch_all_watched()
+        self.keyspace.dirty += count
+        self.data = {}
+        self.expires = {}
+        self.accessed = {}
+        self._deadlines = []
+        self._scan_index = None
+        return count
+
+    # Time to live
+
+    def expiry(self, key: bytes) -> int | None:
+        """When the key expires, in milliseconds since 1970; None when it does not. O(1)."""
+        return self.expires.get(key)
+
+    def set_expiry(self, key: bytes, when: int | None) -> None:
+        """Let an existing key expire at `when` (milliseconds since 1970), or never. O(log N)."""
+        if when is None:
+            self.expires.pop(key, None)
+            return
+        self.expires[key] = when
+        deadlines = self._deadlines
+        heapq.heappush(deadlines, (when, key))
+        # Expiries moved again and again leave dead entries behind: once they outnumber the live ones twice,
+        # building the heap anew costs less than they did, so the cost of each stays O(log N).
+        if len(deadlines) > 64 + 3 * len(self.expires):
+            self._deadlines = [(moment, name) for name, moment in self.expires.items()]
+            heapq.heapify(self._deadlines)
+
+    def _lapsed(self, key: bytes) -> bool:
+        """Whether the key's time is up; it is removed then."""
+        when = self.expires.get(key)
+        if when is None or when > self.keyspace.now:
+            return False
+        self._expire(key)
+        return True
+
+    def _expire(self, key: bytes) -> None:
+        self._delete(key)
+        self.keyspace.expired += 1
+        self.changed(key, b"expired", notifications.EXPIRED)
+
+    def next_expiry(self) -> int | None:
+        deadlines = self._deadlines
+        while deadlines:
+            when, key = deadlines[0]
+            if self.expires.get(key) == when:
+                return when
+            heapq.heappop(deadlines)
+        return None
+
+    def expire_due(self, limit: int) -> int:
+        """Remove up to `limit` keys whose time is up; how many they were. O(log N) each."""
+        count = 0
+        now = self.keyspace.now
+        while count < limit and (when := self.next_expiry()) is not None and when <= now:
+            self._expire(self._deadlines[0][1])
+            count += 1
+        return count
+
+    def _delete(self, key: bytes) -> None:
+        del self.data[key]
+        self.accessed.pop(key, None)
+        if self.expires:
+            self.expires.pop(key, None)
+        if self._scan_index is not None:
+            self._scan_index.discard(key)
+
+    # Walking
+
+    def scan_index(self) -> ScanIndex:
+        """The keys in a form that can be sampled and walked by a cursor while they change.
+
+        Built on the first call in O(N), kept up to date from then on.
+        """
+        if self._scan_index is None:
+            self._scan_index = ScanIndex(self.data)
+        return self._scan_index
+
+    def live_keys(self) -> list[bytes]:
+        """Every key that has not expired. O(N)."""
+        if not self.expires:
+            return list(self.data)
+        now, expires = self.keyspace.now, self.expires
+        return [key for key in self.data if (when := expires.get(key)) is None or when > now]

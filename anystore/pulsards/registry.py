@@ -1,0 +1,130 @@
+"""Commands: a function, bound by its name to the row of the one command table.
+
+Arity, flags and key positions are never restated here: they come from `anystore.spec`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from anystore import spec
+from anystore.spec import CommandSpec
+
+if TYPE_CHECKING:
+    from anystore.pulsards.context import Context
+
+CommandFunction = Callable[["Context", list[bytes]], Any]
+
+_NO_LIMIT: Final = 2**63
+_functions: dict[str, CommandFunction] = {}
+
+
+def command(*names: str) -> Callable[[CommandFunction], CommandFunction]:
+    """Register a function as the command of these names; a subcommand is named as in "config|get".
+
+    The function gets the calling context and the arguments as they came, the command's name first, and
+    returns the reply as a value of `anystore.resp.types`, or raises `CommandError`.
+    """
+
+    def register(function: CommandFunction) -> CommandFunction:
+        for name in names:
+            if name in _functions:
+                raise ValueError(f"two functions for the command {name!r}")
+            _functions[name] = function
+        return function
+
+    return register
+
+
+def registered() -> Mapping[str, CommandFunction]:
+    """Every registered function by its command's name. Complete once `anystore.pulsards.commands` is imported."""
+    return _functions
+
+
+class CommandEntry:
+    """One command of one server: its function, what its row says (read off once), and its counters."""
+
+    __slots__ = (
+        "calls",
+        "deny_oom",
+        "elapsed_ns",
+        "failed",
+        "function",
+        "in_transaction",
+        "maximum",
+        "minimum",
+        "name",
+        "no_auth",
+        "no_multi",
+        "no_script",
+        "rejected",
+        "spec",
+        "subcommands",
+        "while_subscribed",
+        "writes",
+    )
+
+    def __init__(self, spec_row: CommandSpec, function: CommandFunction | None) -> None:
+        flags = spec_row.flags
+        self.spec = spec_row
+        self.name = spec_row.name.encode()
+        self.function = function
+        arity = spec_row.arity
+        self.minimum = abs(arity)
+        self.maximum = arity if arity > 0 else _NO_LIMIT
+        self.writes = "write" in flags
+        self.deny_oom = "denyoom" in flags
+        self.no_auth = "no_auth" in flags
+        self.no_multi = "no_multi" in flags
+        self.no_script = "noscript" in flags
+        self.in_transaction = self.name in _RUN_INSIDE_MULTI
+        self.while_subscribed = self.name in _RUN_WHILE_SUBSCRIBED
+        self.subcommands: dict[bytes, CommandEntry] = {}
+        self.calls = 0
+        self.elapsed_ns = 0
+        self.rejected = 0
+        self.failed = 0
+
+    def reset_counters(self) -> None:
+        """Set the counters of this command and its subcommands to zero, as CONFIG RESETSTAT does."""
+        self.calls = self.elapsed_ns = self.rejected = self.failed = 0
+        for entry in self.subcommands.values():
+            entry.reset_counters()
+
+
+#: Run at once inside MULTI instead of being queued.
+_RUN_INSIDE_MULTI: Final = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
+#: Allowed to a RESP2 client that has subscriptions.
+_RUN_WHILE_SUBSCRIBED: Final = {
+    b"ping",
+    b"subscribe",
+    b"ssubscribe",
+    b"psubscribe",
+    b"unsubscribe",
+    b"sunsubscribe",
+    b"punsubscribe",
+    b"quit",
+    b"reset",
+}
+
+
+def build_table() -> dict[bytes, CommandEntry]:
+    """A fresh table of everything registered, by name in upper and in lower case."""
+    table: dict[bytes, CommandEntry] = {}
+    for name, function in _functions.items():
+        parent, _, child = name.partition("|")
+        row = spec.lookup(parent)
+        if row is None:
+            raise ValueError(f"the command table has no row for {parent!r}")
+        entry = table.get(parent.encode())
+        if entry is None:
+            entry = table[parent.encode()] = table[parent.upper().encode()] = CommandEntry(row, None)
+        if child:
+            child_row = row.subcommands.get(child)
+            if child_row is None:
+                raise ValueError(f"the command table has no row for {name!r}")
+            entry.subcommands[child.encode()] = CommandEntry(child_row, function)
+        else:
+            entry.function = function
+    return table

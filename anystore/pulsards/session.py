@@ -1,0 +1,343 @@
+"""One client's state, without I/O: bytes in, commands run, bytes out.
+
+The modes of a session, and what ends each:
+
+=============  ==========================================  =====================================
+mode           holds                                        ends with
+=============  ==========================================  =====================================
+normal         commands run as they come                    –
+unidentified   only AUTH, HELLO, QUIT and RESET run         AUTH or HELLO … AUTH
+queueing       commands are checked and queued              EXEC, DISCARD, RESET
+subscribed     RESP2 only: nothing but (un)subscribing      the last subscription gone, RESET
+parked         nothing runs, what arrives is kept           a key serves it, time-out, UNBLOCK
+closing        nothing runs, what is queued still leaves    the driver closes the connection
+=============  ==========================================  =====================================
+
+A driver calls `receive` with what arrived, then `Engine.flush`, and sends what `take_output` hands over.
+It gives the session two functions: `deliver`, called when there is output that no `receive` of this
+session caused (a message, a parked command served), and `hang_up`, called when the session is to be closed
+from the outside (CLIENT KILL, an output limit).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from anystore.pulsards.blocking import Waiter
+from anystore.pulsards.context import Context
+from anystore.pulsards.errors import CommandError
+from anystore.pulsards.keyspace import Database
+from anystore.pulsards.pubsub import remove_listener
+from anystore.pulsards.registry import CommandEntry
+from anystore.resp.encode import encode_reply
+from anystore.resp.requests import RequestParser
+from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply
+
+if TYPE_CHECKING:
+    from anystore.pulsards.engine import Engine
+
+logger = logging.getLogger("anystore.pulsards")
+
+Queued = list[tuple[CommandEntry, list[bytes]]]
+
+
+class Session(Context):
+    """The server's side of one connection."""
+
+    __slots__ = (
+        "_backlog",
+        "_out",
+        "_out_bytes",
+        "_over_soft_limit_since",
+        "_receiving",
+        "address",
+        "authenticated",
+        "channels",
+        "closing",
+        "connected_at",
+        "deliver",
+        "guarded",
+        "hang_up",
+        "id",
+        "last_active",
+        "last_command",
+        "library_name",
+        "library_version",
+        "local_address",
+        "lost_race",
+        "monitoring",
+        "muted",
+        "name",
+        "no_evict",
+        "no_touch",
+        "parser",
+        "patterns",
+        "queue",
+        "queue_broken",
+        "shard_channels",
+        "skip_replies",
+        "user",
+        "waiter",
+        "watching",
+    )
+
+    def __init__(self, engine: Engine, address: str = "", local_address: str = "") -> None:
+        """`address` and `local_address` are what CLIENT LIST shows, as host:port or a socket's path."""
+        self.engine = engine
+        self.session = self
+        self.db: Database = engine.keyspace.databases[0]
+        self.protocol = 2
+        self.can_block = True
+        self.id = engine.next_client_id()
+        self.address = address
+        self.local_address = local_address
+        self.name = b""
+        self.library_name = b""
+        self.library_version = b""
+        self.user = b"default"
+        self.connected_at = self.last_active = engine.keyspace.now
+        self.last_command = b"NULL"
+        self.parser = RequestParser(engine.config.proto_max_bulk_len)
+        self.queue: Queued | None = None
+        self.queue_broken = False
+        self.watching: dict[tuple[Database, bytes], bool] = {}
+        self.lost_race = False
+        self.channels: dict[bytes, None] = {}
+        self.patterns: dict[bytes, None] = {}
+        self.shard_channels: dict[bytes, None] = {}
+        self.waiter: Waiter | None = None
+        self.closing = False
+        self.monitoring = False
+        self.muted = False
+        self.skip_replies = 0
+        self.no_evict = False
+        self.no_touch = False
+        self.guarded = False
+        self.deliver: Callable[[], None] = _nobody
+        self.hang_up: Callable[[], None] = _nobody
+        self._out: list[bytes] = []
+        self._out_bytes = 0  # what others pushed and the driver has not taken yet
+        self._over_soft_limit_since: int | None = None
+        self._backlog: deque[list[bytes]] = deque()
+        self._receiving = False
+        self.authenticated = not engine.password_needed
+        self.parser.strict = not self.authenticated
+        self.update_guard()
+
+    def __repr__(self) -> str:
+        return f"<Session id={self.id} addr={self.address} name={self.name!r}>"
+
+    # Bytes in
+
+    def receive(self, data: bytes) -> None:
+        """Take what the client sent: run what is complete, queue the replies. Never blocks, never raises."""
+        if self.closing:
+            return
+        self.engine.start_turn()
+        self.last_active = self.engine.keyspace.now
+        commands = self.parser.feed(data)
+        if self.waiter is not None or self._backlog:
+            self._backlog.extend(commands)
+        else:
+            self._run(commands)
+        if self.parser.error is not None and not self.closing and self.waiter is None and not self._backlog:
+            self._refuse_bytes()
+
+    def _refuse_bytes(self) -> None:
+        self.engine.count_error(b"ERR")
+        self._out.append(b"-ERR " + (self.parser.error or b"") + b"\r\n")
+        self.closing = True
+
+    def _run(self, commands: list[list[bytes]]) -> None:
+        """Run commands until they are done, the session is parked, or it is closing."""
+        engine = self.engine
+        lookup = engine.commands.get
+        self._receiving = True
+        try:
+            for index, arguments in enumerate(commands):
+                entry = lookup(arguments[0])
+                if (
+                    entry is None
+                    or self.guarded
+                    or engine.guarded
+                    or entry.function is None
+                    or not entry.minimum <= len(arguments) <= entry.maximum
+                ):
+                    reply = self._run_guarded(arguments)
+                else:
+                    reply = engine.call(self, entry, arguments)
+                if reply is not NO_REPLY:
+                    if self.muted:
+                        self._reply_unless_muted(reply)
+                    else:
+                        self._out.append(encode_reply(reply, self.protocol))
+                if engine.keyspace.ready:
+                    engine.serve_waiters()
+                if self.waiter is not None or self.closing:
+                    if self.closing:
+                        return
+                    self._backlog.extend(commands[index + 1 :])
+                    return
+        finally:
+            self._receiving = False
+
+    def resume(self) -> None:
+        """Run what arrived while the session was parked."""
+        while self._backlog and self.waiter is None and not self.closing:
+            commands = list(self._backlog)
+            self._backlog.clear()
+            self._run(commands)
+        if self.parser.error is not None and self.waiter is None and not self.closing:
+            self._refuse_bytes()
+
+    # Running one command with all its checks
+
+    def update_guard(self) -> None:
+        """Decide anew whether commands need the full checks: not for each command, but when a mode changes."""
+        self.guarded = (
+            not self.authenticated
+            or self.queue is not None
+            or (self.protocol == 2 and bool(self.channels or self.patterns or self.shard_channels))
+        )
+
+    def _run_guarded(self, arguments: list[bytes]) -> Any:
+        """Look a command up, check whether it may run now, and run or queue it."""
+        try:
+            entry = self.engine.resolve(arguments)
+        except CommandError as error:
+            return self._reject(None, error.message)
+        refusal = self._refusal(entry, arguments)
+        if refusal is not None:
+            return self._reject(entry, refusal)
+        if self.queue is not None and not entry.in_transaction:
+            self.queue.append((entry, arguments))
+            return QUEUED
+        return self.engine.call(self, entry, arguments)
+
+    def _refusal(self, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
+        if not self.authenticated and not entry.no_auth:
+            return b"NOAUTH Authentication required."
+        if self.queue is not None and entry.no_multi:
+            return b"ERR Command not allowed inside a transaction"
+        refusal = self.engine.refusal(self, entry, arguments) if self.engine.guarded else None
+        if refusal is not None:
+            return refusal
+        if self.protocol == 2 and self.subscriptions and not entry.while_subscribed:
+            return (
+                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+                b"are allowed in this context" % entry.name
+            )
+        return None
+
+    def _reject(self, entry: CommandEntry | None, message: bytes) -> ErrorReply:
+        if self.queue is not None:
+            self.queue_broken = True
+        if entry is not None:
+            entry.rejected += 1
+        self.engine.count_error(message)
+        return ErrorReply(message)
+
+    # Bytes out
+
+    def _reply_unless_muted(self, reply: Any) -> None:
+        """CLIENT REPLY: OFF drops every reply, SKIP the next one."""
+        if self.skip_replies:
+            self.skip_replies -= 1
+            if not self.skip_replies:
+                self.muted = False
+            return
+
+    def push(self, data: bytes) -> None:
+        """Queue encoded output that the session did not ask for: a message, an invalidation."""
+        self._out.append(data)
+        self._out_bytes += len(data)
+        if not self._receiving:
+            self.engine.outbox[self] = None
+        limit = self.engine.config.pubsub_output_limit
+        if limit is not None and self._out_bytes > limit[0]:
+            logger.warning("client %r closed: it does not read what it subscribed to", self)
+            self.engine.close_session(self)
+
+    def push_reply(self, reply: Any) -> None:
+        """Queue a reply outside the order of the session's own commands."""
+        self.push(encode_reply(reply, self.protocol))
+
+    def unpark(self, reply: Any) -> None:
+        """End the parked command with this reply, and run what arrived meanwhile."""
+        waiter = self.waiter
+        if waiter is None:
+            return
+        waiter.leave()
+        self.waiter = None
+        if not self.muted:
+            self._out.append(encode_reply(reply, self.protocol))
+        self.engine.outbox[self] = None
+        self.engine.resumed.append(self)
+
+    def has_output(self) -> bool:
+        """Whether `take_output` would return anything."""
+        return bool(self._out)
+
+    def take_output(self) -> bytes:
+        """Everything queued for the client, in order; the driver owns it from here."""
+        out = self._out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        self._out_bytes = 0
+        return data
+
+    # Ending
+
+    @property
+    def subscriptions(self) -> int:
+        """The number of channels, patterns and sharded channels subscribed to."""
+        return len(self.channels) + len(self.patterns) + len(self.shard_channels)
+
+    def forget_watches(self) -> None:
+        """Stop watching every key."""
+        for database, key in self.watching:
+            sessions = database.watchers.get(key)
+            if sessions is not None:
+                sessions.pop(self, None)
+                if not sessions:
+                    del database.watchers[key]
+        self.watching.clear()
+        self.lost_race = False
+
+    def leave_transaction(self) -> None:
+        """Back to normal mode: drop the queue and the watches."""
+        self.queue = None
+        self.queue_broken = False
+        self.forget_watches()
+        self.update_guard()
+
+    def forget_subscriptions(self) -> None:
+        """Leave every channel and pattern, without telling the client."""
+        broker = self.engine.broker
+        for names, listeners in (
+            (self.channels, broker.channels),
+            (self.patterns, broker.patterns),
+            (self.shard_channels, broker.shard_channels),
+        ):
+            for name in names:
+                remove_listener(listeners, name, self)
+            names.clear()
+        self.update_guard()
+
+    def close(self) -> None:
+        """The connection is gone: leave every list this session stands in. Safe to call twice."""
+        self.closing = True
+        if self.waiter is not None:
+            self.waiter.leave()
+            self.waiter = None
+        self._backlog.clear()
+        self.forget_watches()
+        self.forget_subscriptions()
+        self.engine.forget_session(self)
+
+
+def _nobody() -> None:
+    """Before a driver has taken the session over, and after it let go, nobody is to be told."""
