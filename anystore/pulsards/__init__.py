@@ -1,0 +1,8 @@
+"""pulsards: a Redis-compatible server in Python, to be spawned in a task group, kept in process, or run from a shell."""
+
+from __future__ import annotations
+
+from anystore.pulsards.clock import Clock, ManualClock, SystemClock
+from anystore.pulsards.server import PulsarDS
+
+__all__ = ("Clock", "ManualClock", "PulsarDS", "SystemClock")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -15,6 +16,9 @@ class Clock(Protocol):
 
     def elapsed_ns(self) -> int:
         """Nanoseconds since some fixed moment, for durations; never runs backwards."""
+
+    def seconds_until(self, when_ms: int) -> float:
+        """How long to sleep until a moment (milliseconds since 1970); infinite where no sleep reaches it."""
 
     def watch(self, moved: Callable[[], None]) -> None:
         """Ask for `moved` to be called after the clock was moved by hand."""
@@ -32,6 +36,10 @@ class SystemClock:
         return time.time_ns() // 1000
 
     elapsed_ns = staticmethod(time.perf_counter_ns)
+
+    def seconds_until(self, when_ms: int) -> float:
+        # A millisecond begun counts whole: woken up early, the server would find nothing due and sleep again.
+        return max(0.0, when_ms / 1000 - time.time() + 0.0005)
 
     def watch(self, moved: Callable[[], None]) -> None:
         """Nobody moves this clock by hand, so there is nothing to tell."""
@@ -56,6 +64,9 @@ class ManualClock:
 
     def elapsed_ns(self) -> int:
         return self._now_us * 1000
+
+    def seconds_until(self, when_ms: int) -> float:
+        return math.inf
 
     def advance(self, seconds: float) -> None:
         """Move the clock `seconds` forward. A negative step is refused with `ValueError`."""

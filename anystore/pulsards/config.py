@@ -73,6 +73,13 @@ def _show_yes_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(text.split())
+    if not hosts:
+        raise ValueError("argument must name at least one address")
+    return hosts
+
+
 def _event_classes(text: str) -> int:
     classes = notifications.parse_classes(text)
     if classes is None:
@@ -83,6 +90,9 @@ def _event_classes(text: str) -> int:
 _DIRECTIVES: Final = (
     Directive("databases", 16, _integer(1, 2**31 - 1), mutable=False),
     Directive("requirepass", "", str),
+    Directive("bind", ("127.0.0.1",), _hosts, " ".join, mutable=False),
+    Directive("port", 6410, _integer(0, 65535), mutable=False),
+    Directive("unixsocket", "", str, mutable=False),
     Directive("maxclients", 10000, _integer(1, 2**32 - 1)),
     Directive("timeout", 0, _integer(0, 2**31 - 1)),
     Directive("proto-max-bulk-len", 512 * 1024 * 1024, parse_memory),
@@ -124,6 +134,10 @@ class Config:
         values = self.values
         self.databases: int = values["databases"]
         self.requirepass: str = values["requirepass"]
+        self.bind: tuple[str, ...] = values["bind"]
+        self.port: int = values["port"]
+        self.unixsocket: str = values["unixsocket"]
+        self.maxclients: int = values["maxclients"]
         self.proto_max_bulk_len: int = values["proto-max-bulk-len"]
         self.pubsub_output_limit: tuple[int, int, int] | None = (32 * 1024 * 1024, 8 * 1024 * 1024, 60)
         self.encoding_limits = EncodingLimits()

@@ -56,8 +56,8 @@ class Engine:
         self.resumed: list[Session] = []
         #: Commands need `refusal` asked first. Decided when a setting changes, not for each command.
         self.guarded = False
-        #: Told when the next due moment came nearer than it was.
-        self.on_due_changed: Callable[[], None] | None = None
+        #: Told when something falls due earlier than `announce_due` said.
+        self.due_watchers: dict[Callable[[], None], None] = {}
         self._announced_due: int | None = None
         self._client_ids = count(1)
         self._waiter_numbers = count()
@@ -91,9 +91,9 @@ class Engine:
         self.outbox.pop(session, None)
 
     def close_session(self, session: Session) -> None:
-        """Have a client's connection closed by its driver, as soon as its own command is done."""
-        session.closing = True
-        session.hang_up()
+        """Have a client's connection closed by its driver at the end of this turn, whatever is still queued."""
+        session.closing = session.aborted = True
+        self.outbox[session] = None
 
     # Turns
 
@@ -112,10 +112,12 @@ class Engine:
             outbox, self.outbox = self.outbox, {}
             for session in outbox:
                 session.deliver()
-        if self.on_due_changed is not None:
+        if self.due_watchers:
             due = self.next_due()
             if due is not None and (self._announced_due is None or due < self._announced_due):
-                self.on_due_changed()
+                self._announced_due = due
+                for earlier in tuple(self.due_watchers):
+                    earlier()
 
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
@@ -128,7 +130,7 @@ class Engine:
         return expiry
 
     def announce_due(self) -> int | None:
-        """`next_due`, remembered: `on_due_changed` is called once something falls due before it."""
+        """`next_due`, remembered: the `due_watchers` are told once something falls due before it."""
         self._announced_due = self.next_due()
         return self._announced_due
 

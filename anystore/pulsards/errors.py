@@ -27,6 +27,7 @@ INDEX_OUT_OF_RANGE: Final = b"ERR index out of range"
 OVERFLOW: Final = b"ERR increment or decrement would overflow"
 NOT_A_TIMEOUT: Final = b"ERR timeout is not a float or out of range"
 NEGATIVE_TIMEOUT: Final = b"ERR timeout is negative"
+TIMEOUT_OUT_OF_RANGE: Final = b"ERR timeout is out of range"
 TOO_LONG_A_STRING: Final = b"ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 
 

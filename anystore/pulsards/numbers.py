@@ -49,11 +49,13 @@ def parse_integer(text: bytes) -> int | None:
 def parse_unsigned(text: bytes) -> int | None:
     """The unsigned 64-bit integer that `text` is (a SCAN cursor, say), or None.
 
-    As lax as C's `strtoull` is where Redis uses it: leading zeros pass; a sign or a space does not.
+    As lax as C's `strtoull` where it does no harm: leading zeros and a plus sign pass; spaces, and a minus sign
+    before anything but 0, do not.
     """
-    if text.isdigit() and len(text) <= 40:
-        value = int(text)
-        if value <= UINT64_MAX:
+    digits = text[1:] if text[:1] in (b"+", b"-") else text
+    if digits.isdigit() and len(digits) <= 64:
+        value = int(digits)
+        if value <= UINT64_MAX and not (value and text[0] == 45):
             return value
     return None
 

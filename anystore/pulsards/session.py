@@ -14,9 +14,9 @@ closing        nothing runs, what is queued still leaves    the driver closes th
 =============  ==========================================  =====================================
 
 A driver calls `receive` with what arrived, then `Engine.flush`, and sends what `take_output` hands over.
-It gives the session two functions: `deliver`, called when there is output that no `receive` of this
-session caused (a message, a parked command served), and `hang_up`, called when the session is to be closed
-from the outside (CLIENT KILL, an output limit).
+It gives the session a function `deliver`, called when there is output that no `receive` of this session
+caused (a message, a parked command served), or when the session is to be closed from the outside: then
+`closing` is set, and `aborted` where what is queued is not to be waited for (CLIENT KILL, an output limit).
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Session(Context):
         "_out_bytes",
         "_over_soft_limit_since",
         "_receiving",
+        "aborted",
         "address",
         "authenticated",
         "channels",
@@ -60,7 +61,6 @@ class Session(Context):
         "connected_at",
         "deliver",
         "guarded",
-        "hang_up",
         "id",
         "last_active",
         "last_command",
@@ -79,6 +79,7 @@ class Session(Context):
         "queue_broken",
         "shard_channels",
         "skip_replies",
+        "unsent_bytes",
         "user",
         "waiter",
         "watching",
@@ -110,6 +111,7 @@ class Session(Context):
         self.shard_channels: dict[bytes, None] = {}
         self.waiter: Waiter | None = None
         self.closing = False
+        self.aborted = False
         self.monitoring = False
         self.muted = False
         self.skip_replies = 0
@@ -117,9 +119,9 @@ class Session(Context):
         self.no_touch = False
         self.guarded = False
         self.deliver: Callable[[], None] = _nobody
-        self.hang_up: Callable[[], None] = _nobody
         self._out: list[bytes] = []
         self._out_bytes = 0  # what others pushed and the driver has not taken yet
+        self.unsent_bytes = 0  # what the driver has taken and the client has not
         self._over_soft_limit_since: int | None = None
         self._backlog: deque[list[bytes]] = deque()
         self._receiving = False
@@ -257,7 +259,7 @@ class Session(Context):
         if not self._receiving:
             self.engine.outbox[self] = None
         limit = self.engine.config.pubsub_output_limit
-        if limit is not None and self._out_bytes > limit[0]:
+        if limit is not None and self._out_bytes + self.unsent_bytes > limit[0]:
             logger.warning("client %r closed: it does not read what it subscribed to", self)
             self.engine.close_session(self)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-_GROUPS: Final = ("connection", "strings")
+_GROUPS: Final = ("connection",)
 
 
 def load() -> None:

@@ -1,0 +1,230 @@
+"""The driver for plain TCP and unix sockets: one task, and one epoll descriptor of its own.
+
+The task waits for that descriptor alone, then reads, runs and answers every socket that is ready. So a
+request costs its two system calls and no task switch, and the event loop's own selector is touched once a
+batch, whatever the number of clients. Where there is no epoll, `anystore.pulsards.streams` serves instead.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+
+from anystore.pulsards.engine import Engine
+from anystore.pulsards.session import Session
+
+logger = logging.getLogger("anystore.pulsards")
+
+available: Final = hasattr(select, "epoll")
+
+_READ_BYTES: Final = 64 * 1024
+#: Connections accepted in one go before the others are looked at again, as in Redis.
+_ACCEPTS_PER_TURN: Final = 1000
+_RETRY: Final = (BlockingIOError, InterruptedError)
+
+if available:
+    _IN: Final = select.EPOLLIN
+    _OUT: Final = select.EPOLLOUT
+
+
+class _Connection:
+    """One client's socket, its session, and what the socket would not take yet."""
+
+    __slots__ = ("fd", "reactor", "session", "sock", "unsent")
+
+    def __init__(self, reactor: Reactor, sock: socket.socket, session: Session) -> None:
+        self.reactor = reactor
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.session = session
+        self.unsent: memoryview | None = None
+
+    def readable(self) -> None:
+        session = self.session
+        try:
+            data = self.sock.recv(_READ_BYTES)
+        except _RETRY:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        statistics = session.engine.statistics
+        statistics.bytes_received += len(data)
+        session.receive(data)
+        if session.has_output() or session.closing:
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Send what the session has queued; the rest goes when the socket takes more."""
+        session = self.session
+        if session.aborted:
+            self.close()
+            return
+        if self.unsent is None:
+            if session.has_output():
+                data = session.take_output()
+                try:
+                    sent = self.sock.send(data)
+                except _RETRY:
+                    sent = 0
+                except OSError:
+                    self.close()
+                    return
+                session.engine.statistics.bytes_sent += sent
+                if sent < len(data):
+                    self.unsent = memoryview(data)[sent:]
+                    session.unsent_bytes = len(data) - sent
+                    self.reactor.epoll.modify(self.fd, _IN | _OUT)
+                    return
+            if session.closing:
+                self.close()
+
+    def writable(self) -> None:
+        """The socket takes more: send what waits, then what was queued since."""
+        if self.unsent is None:
+            return
+        try:
+            sent = self.sock.send(self.unsent)
+        except _RETRY:
+            return
+        except OSError:
+            self.close()
+            return
+        self.session.engine.statistics.bytes_sent += sent
+        if sent < len(self.unsent):
+            self.unsent = self.unsent[sent:]
+            self.session.unsent_bytes = len(self.unsent)
+            return
+        self.unsent = None
+        self.session.unsent_bytes = 0
+        self.reactor.epoll.modify(self.fd, _IN)
+        self.deliver()
+
+    def close(self) -> None:
+        """Close the socket and the session; safe to call twice."""
+        if self.reactor.connections.pop(self.fd, None) is None:
+            return
+        self.session.deliver = _nothing
+        self.session.close()
+        # Closing the descriptor takes it out of the epoll set by itself.
+        self.sock.close()
+
+
+class Reactor:
+    """Serves one engine on any number of listening sockets."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.connections: dict[int, _Connection] = {}
+        self.epoll = select.epoll()
+        self._listeners: dict[int, socket.socket] = {}
+        # A descriptor in reserve: when the process has none left, it is given up for long enough to accept a
+        # client and turn it away, which would otherwise stay in the backlog and keep the listener ready.
+        self._reserve = os.open(os.devnull, os.O_RDONLY)
+
+    async def run(self, listeners: Iterable[socket.socket]) -> None:
+        """Serve until cancelled. The listeners stay the caller's; every connection is closed on the way out."""
+        for listener in listeners:
+            self._listeners[listener.fileno()] = listener
+            self.epoll.register(listener.fileno(), _IN)
+        poll = self.epoll.poll
+        epoll_fd = self.epoll.fileno()
+        try:
+            while True:
+                events = poll(0)
+                if events:
+                    self._run_turn(events)
+                    await anyio.lowlevel.checkpoint()
+                else:
+                    await anyio.wait_readable(epoll_fd)
+        finally:
+            self.close()
+
+    def _run_turn(self, events: list[tuple[int, int]]) -> None:
+        connections = self.connections
+        for fd, mask in events:
+            connection = connections.get(fd)
+            if connection is None:
+                listener = self._listeners.get(fd)
+                if listener is not None:
+                    self._accept(listener)
+                continue
+            if mask & ~_OUT:  # readable, an error, or hung up: reading tells which
+                connection.readable()
+            if mask & _OUT:
+                connection.writable()
+        self.engine.flush()
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(_ACCEPTS_PER_TURN):
+            try:
+                sock, address = listener.accept()
+            except _RETRY:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    self._turn_away(listener)
+                else:
+                    logger.warning("a connection could not be accepted: %s", error)
+                return
+            self._connected(sock, address)
+
+    def _turn_away(self, listener: socket.socket) -> None:
+        logger.error("a connection was turned away: the process has no file descriptor left")
+        os.close(self._reserve)
+        try:
+            listener.accept()[0].close()
+        except OSError:
+            logger.warning("the connection to be turned away had gone already")
+        finally:
+            self._reserve = os.open(os.devnull, os.O_RDONLY)
+
+    def _connected(self, sock: socket.socket, address: object) -> None:
+        sock.setblocking(False)
+        if sock.family != getattr(socket, "AF_UNIX", None):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if len(self.engine.sessions) >= self.engine.config.maxclients:
+            self.engine.statistics.connections_rejected += 1
+            with sock:
+                try:
+                    sock.send(b"-ERR max number of clients reached\r\n")
+                except OSError:
+                    logger.debug("a client over the limit left before it was told")
+            return
+        session = self.engine.connect(_shown(address, sock), _shown(sock.getsockname(), sock))
+        connection = _Connection(self, sock, session)
+        session.deliver = connection.deliver
+        self.connections[connection.fd] = connection
+        self.epoll.register(connection.fd, _IN)
+
+    def close(self) -> None:
+        """Close every connection, after a last try to send what is queued, and the epoll descriptor."""
+        for connection in list(self.connections.values()):
+            connection.session.closing = True
+            connection.deliver()
+            connection.close()
+        self.epoll.close()
+        os.close(self._reserve)
+
+
+def _shown(address: object, sock: socket.socket) -> str:
+    """An address as CLIENT LIST shows it."""
+    if isinstance(address, tuple):
+        host, port = address[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    path = sock.getsockname()
+    return f"{path if isinstance(path, str) else path.decode()}:0"
+
+
+def _nothing() -> None:
+    """A closed connection delivers nothing."""
