@@ -42,12 +42,13 @@ def parts_of(name: str, specs: Sequence[KeySpec]) -> list[tuple[KeySpec, Positio
 def flags_in_call(name: str, args: Sequence[bytes], spec: KeySpec) -> frozenset[str]:
     """What a call does with the keys of `spec`, where that depends on the call ("variable_flags")."""
     if "variable_flags" not in spec.flags:
-        return spec.flags
+        return spec.flags - _ABOUT_THE_SPECIFICATION
     if name == "set":
         return _READ_AND_UPDATE if any(arg.lower() == b"get" for arg in args[3:]) else _OVERWRITE
     return _READ if _only_gets(args) else _READ_AND_UPDATE
 
 
+_ABOUT_THE_SPECIFICATION: Final = frozenset({"incomplete"})
 _READ: Final = frozenset({"RO", "access"})
 _READ_AND_UPDATE: Final = frozenset({"RW", "access", "update"})
 _OVERWRITE: Final = frozenset({"OW", "update"})

@@ -15,7 +15,7 @@ from anystore.spec.model import CommandSpec, IndexSearch, KeyNumber, KeyRange, K
 
 _NO_SUBCOMMANDS: Final[Mapping[str, CommandSpec]] = MappingProxyType({})
 
-# Filled by `_load`, each at one stroke: threads that run servers of their own look things up at the same time.
+# Filled by `_load`, each at one stroke: servers in threads of their own look things up at the same time.
 _by_name: dict[str, CommandSpec] = {}
 # In upper and in lower case, so that what clients send is found at once.
 _by_bytes: dict[bytes, CommandSpec] = {}
@@ -89,8 +89,7 @@ def _load() -> None:
         if _by_name:
             return
         data = pkgutil.get_data("anystore.spec", "commands.json")
-        if data is None:
-            raise FileNotFoundError("anystore/spec/commands.json is not installed")
+        assert data is not None, "only loaders that cannot read files give None"
         found = _build_all(json.loads(data))
         both = {name.encode(): spec for name, spec in found.items()}
         both |= {name.upper(): spec for name, spec in both.items()}

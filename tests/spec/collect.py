@@ -81,7 +81,7 @@ def key_spec(spec: Row) -> Row:
 
 def argument(node: Row) -> Row:
     """A node of COMMAND DOCS' syntax in the table's form."""
-    row = {key: node[key] for key in ("name", "type", "token") if key in node}
+    row: Row = {key: node[key] for key in ("name", "type", "token") if key in node}
     if "key_spec_index" in node and node["type"] in ("key", "pattern"):
         row["key_spec_index"] = node["key_spec_index"]
     if node.get("display_text", node["name"]) != node["name"]:

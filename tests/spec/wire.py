@@ -29,7 +29,7 @@ class Wire:
         self._socket.close()
 
     def send(self, *args: bytes) -> None:
-        self._socket.sendall(hiredis.pack_command(args))
+        self._socket.sendall(_pack(args))
 
     def read(self) -> Any:
         """The next reply or push message."""
@@ -46,9 +46,14 @@ class Wire:
 
     def call_all(self, commands: Iterable[tuple[bytes, ...]]) -> list[Any]:
         """Send all the commands at once; their replies in order."""
-        packed = [hiredis.pack_command(args) for args in commands]
+        packed = [_pack(args) for args in commands]
         self._socket.sendall(b"".join(packed))
         return [self.read() for _ in packed]
+
+
+def _pack(args: tuple[bytes, ...]) -> bytes:
+    packed: bytes = hiredis.pack_command(args)  # type: ignore[arg-type]  # its stub forgot the dots
+    return packed
 
 
 def text(reply: Any) -> Any:
