@@ -210,10 +210,10 @@ class Session(Context):
         try:
             entry = self.engine.resolve(arguments)
         except CommandError as error:
-            return self._reject(None, error.message)
+            return self.rejection(None, error.message)
         refusal = self._refusal(entry, arguments)
         if refusal is not None:
-            return self._reject(entry, refusal)
+            return self.rejection(entry, refusal)
         if self.queue is not None and not entry.in_transaction:
             self.queue.append((entry, arguments))
             return QUEUED
@@ -234,7 +234,8 @@ class Session(Context):
             )
         return None
 
-    def _reject(self, entry: CommandEntry | None, message: bytes) -> ErrorReply:
+    def rejection(self, entry: CommandEntry | None, message: bytes) -> ErrorReply:
+        """The reply to a command that was not run; it is counted, and breaks a transaction being queued."""
         if self.queue is not None:
             self.queue_broken = True
         if entry is not None:

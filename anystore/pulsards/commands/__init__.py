@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-_GROUPS: Final = ("connection",)
+_GROUPS: Final = ("connection", "pubsub", "transactions")
 
 
 def load() -> None:

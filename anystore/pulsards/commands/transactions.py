@@ -1,0 +1,94 @@
+"""The transactions group: MULTI queues, EXEC runs what is queued unless a watched key has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anystore.pulsards.context import Context
+from anystore.pulsards.errors import CommandError
+from anystore.pulsards.registry import command
+from anystore.resp.types import NULL_ARRAY, OK, SimpleString
+
+
+@command("multi")
+def multi(ctx: Context, args: list[bytes]) -> SimpleString:
+    """MULTI — O(1)."""
+    session = ctx.session
+    if session.queue is not None:
+        raise CommandError(b"ERR MULTI calls can not be nested")
+    session.queue = []
+    session.update_guard()
+    return OK
+
+
+@command("discard")
+def discard(ctx: Context, args: list[bytes]) -> SimpleString:
+    """DISCARD — O(N) in the queued commands."""
+    if ctx.session.queue is None:
+        raise CommandError(b"ERR DISCARD without MULTI")
+    ctx.session.leave_transaction()
+    return OK
+
+
+@command("exec")
+def exec_(ctx: Context, args: list[bytes]) -> Any:
+    """EXEC — the replies of the queued commands in order; null when a watched key has changed."""
+    session = ctx.session
+    queue = session.queue
+    if queue is None:
+        raise CommandError(b"ERR EXEC without MULTI")
+    broken = session.queue_broken
+    lost = session.lost_race or _watched_key_expired(ctx)
+    session.leave_transaction()
+    if broken:
+        raise CommandError(b"EXECABORT Transaction discarded because of previous errors.")
+    if lost:
+        return NULL_ARRAY
+    session.can_block = False
+    engine = ctx.engine
+    try:
+        replies = []
+        for entry, arguments in queue:
+            # A command before this one may have changed what is allowed: a password set, memory used up.
+            refusal = engine.refusal(session, entry, arguments) if engine.guarded else None
+            if refusal is not None:
+                replies.append(session.rejection(entry, refusal))
+            else:
+                replies.append(engine.call(session, entry, arguments))
+        return replies
+    finally:
+        session.can_block = True
+
+
+def _watched_key_expired(ctx: Context) -> bool:
+    now = ctx.engine.keyspace.now
+    for (database, key), expired_before in ctx.session.watching.items():
+        when = database.expiry(key)
+        if when is not None and when <= now and not expired_before:
+            return True
+    return False
+
+
+@command("watch")
+def watch(ctx: Context, args: list[bytes]) -> SimpleString:
+    """WATCH key [key …] — O(1) a key."""
+    session = ctx.session
+    if session.queue is not None:
+        raise CommandError(b"ERR WATCH inside MULTI is not allowed")
+    if session.lost_race:
+        return OK  # the transaction is lost already: there is nothing left to watch for
+    database = ctx.db
+    now = ctx.engine.keyspace.now
+    for key in args[1:]:
+        if (database, key) not in session.watching:
+            when = database.expiry(key)
+            session.watching[(database, key)] = when is not None and when <= now
+            database.watchers.setdefault(key, {})[session] = None
+    return OK
+
+
+@command("unwatch")
+def unwatch(ctx: Context, args: list[bytes]) -> SimpleString:
+    """UNWATCH — O(N) in the watched keys."""
+    ctx.session.forget_watches()
+    return OK
