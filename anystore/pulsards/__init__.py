@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from anystore.pulsards.clock import Clock, ManualClock, SystemClock
 from anystore.pulsards.server import PulsarDS
+from anystore.pulsards.threads import run_in_thread
 
-__all__ = ("Clock", "ManualClock", "PulsarDS", "SystemClock")
+__all__ = ("Clock", "ManualClock", "PulsarDS", "SystemClock", "run_in_thread")

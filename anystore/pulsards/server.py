@@ -61,8 +61,9 @@ class PulsarDS(AsyncContextManagerMixin):
         elif settings:
             raise ImproperlyConfigured("give either config or single directives, not both")
         self.config = config
-        self._bind = _addresses(config) if bind is None else [bind] if isinstance(bind, str) else list(bind)
-        for address in self._bind:
+        #: The addresses to listen on, as given; `addresses` has them as they are while the server runs.
+        self.bind = _addresses(config) if bind is None else [bind] if isinstance(bind, str) else list(bind)
+        for address in self.bind:
             _split_address(address)
         self.engine = Engine(config, clock)
         self.addresses: tuple[str, ...] = ()
@@ -117,12 +118,19 @@ class PulsarDS(AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
+        refused: OSError | None = None
         async with anyio.create_task_group() as group:
-            await group.start(self.serve)
             try:
-                yield self
-            finally:
-                group.cancel_scope.cancel()
+                await group.start(self.serve)
+            except OSError as error:
+                refused = error  # raised below, where the group does not wrap it
+            else:
+                try:
+                    yield self
+                finally:
+                    group.cancel_scope.cancel()
+        if refused is not None:
+            raise refused
 
     def connect_stream(self) -> MemoryStream:
         """A connection from inside the process. The server must be running."""
@@ -133,7 +141,7 @@ class PulsarDS(AsyncContextManagerMixin):
     async def _listen(self, stack: AsyncExitStack) -> list[socket.socket]:
         listeners: list[socket.socket] = []
         shown: list[str] = []
-        for address in self._bind:
+        for address in self.bind:
             for listener in await _open_listeners(address):
                 stack.callback(_close_listener, listener)
                 listeners.append(listener)

@@ -1,0 +1,92 @@
+"""The command `pulsards`: a server from the shell."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+
+from anystore.exceptions import ImproperlyConfigured
+from anystore.pulsards.config import Config
+from anystore.pulsards.config_file import Settings, parse_config, parse_options
+from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
+from anystore.pulsards.server import PulsarDS
+from anystore.pulsards.threads import backend_for
+
+logger = logging.getLogger("anystore.pulsards")
+
+_USAGE = """\
+usage: pulsards [--config FILE] [--backend asyncio|uvloop|trio] [--DIRECTIVE VALUE ...]
+
+Serve the Redis protocol, by default on 127.0.0.1:6410. SIGTERM and SIGINT stop the server in order.
+
+  --config FILE      read directives in the redis.conf format; options on the command line win
+  --backend NAME     the event loop: asyncio (the default), uvloop or trio
+  --version          print the version and exit
+  --help             print this and exit
+
+Every directive that the server knows is an option:
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status: 0 after an orderly stop, 1 where it cannot serve, 2 for a bad call."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if "--help" in words or "-h" in words:
+        print(_USAGE + "".join(f"  --{name} (default: {text or 'none'})\n" for name, text in _defaults().items()))
+        return 0
+    if "--version" in words or "-v" in words:
+        print(f"pulsards {PULSARDS_VERSION.decode()} (Redis {REDIS_VERSION.decode()})")
+        return 0
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        backend, settings = _settings(words)
+        name, options = backend_for(backend)
+        server = PulsarDS(config=Config(settings))
+        if not server.bind:
+            raise ImproperlyConfigured("nowhere to listen: want a port other than 0, or a unixsocket")
+    except (ImproperlyConfigured, ValueError) as error:
+        print(f"pulsards: {error}", file=sys.stderr)
+        return 2
+    try:
+        anyio.run(_serve, server, backend=name, backend_options=options)
+    except OSError as error:
+        print(f"pulsards: cannot listen: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _defaults() -> dict[str, str]:
+    return Config().matching(b"*")
+
+
+def _settings(words: Sequence[str]) -> tuple[str, Settings]:
+    """The backend, and the directives of the file and the command line together."""
+    options = parse_options(words)
+    backend = options.pop("backend", "asyncio")
+    file = options.pop("config", None)
+    if file is None:
+        return backend, options
+    try:
+        text = Path(file).read_bytes()
+    except OSError as error:
+        raise ImproperlyConfigured(f"--config {file}: {error.strerror}") from None
+    return backend, {**parse_config(text, file), **options}
+
+
+async def _serve(server: PulsarDS) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with server:
+            logger.info("ready to accept connections on %s", ", ".join(server.addresses))
+            async for received in signals:
+                logger.info("%s received: stopping", signal.Signals(received).name)
+                break
+    logger.info("stopped")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
