@@ -5,7 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Final
 
-_GROUPS: Final = ("connection", "pubsub", "transactions")
+_GROUPS: Final = (
+    "connection",
+    "lists",
+    "pubsub",
+    "sets",
+    "sorted_set_ranges",
+    "sorted_sets",
+    "transactions",
+)
 
 
 def load() -> None:
