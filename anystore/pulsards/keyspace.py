@@ -147,6 +147,18 @@ class Database:
             return None
         return value
 
+    def glance(self, key: bytes) -> Any:
+        """`read` that is not taken as an access: TTL, TYPE and EXISTS do not make a key less idle. O(1)."""
+        keyspace = self.keyspace
+        value = self.data.get(key)
+        if value is None or (self.expires and self._lapsed(key)):
+            keyspace.misses += 1
+            if keyspace.notify_classes & notifications.KEY_MISS:
+                keyspace.notify(self, key, b"keymiss", notifications.KEY_MISS)
+            return None
+        keyspace.hits += 1
+        return value
+
     def modify(self, key: bytes) -> Any:
         """The value for a command about to change it in place, or None. O(1)."""
         value = self.data.get(key)
@@ -182,13 +194,13 @@ class Database:
     def set_value(self, key: bytes, value: Any, keep_expiry: bool = False) -> None:
         """Store a value, whatever was there; its time to live goes unless it is to be kept. O(1)."""
         data = self.data
+        if self.expires and key in self.expires and not self._lapsed(key) and not keep_expiry:
+            del self.expires[key]
         if key not in data:
             if self._scan_index is not None:
                 self._scan_index.add(key)
             if self.keyspace.notify_classes & notifications.NEW:
                 self.keyspace.notify(self, key, b"new", notifications.NEW)
-        elif not keep_expiry and self.expires:
-            self.expires.pop(key, None)
         data[key] = value
         self.accessed[key] = self.keyspace.now // 1000
 

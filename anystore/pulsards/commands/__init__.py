@@ -6,12 +6,23 @@ from importlib import import_module
 from typing import Final
 
 _GROUPS: Final = (
+    "client",
+    "configuration",
     "connection",
+    "databases",
+    "expiry",
+    "hashes",
+    "info",
+    "introspection",
+    "keys",
     "lists",
+    "monitoring",
     "pubsub",
+    "scan",
     "sets",
     "sorted_set_ranges",
     "sorted_sets",
+    "strings",
     "transactions",
 )
 

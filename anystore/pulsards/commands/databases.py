@@ -1,0 +1,45 @@
+"""Whole databases: emptying and exchanging them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anystore.pulsards.commands.arguments import integer_between
+from anystore.pulsards.commands.keys import NO_SUCH_DATABASE
+from anystore.pulsards.context import Context
+from anystore.pulsards.errors import SYNTAX, CommandError
+from anystore.pulsards.registry import command
+from anystore.resp.types import OK
+
+
+@command("flushdb")
+def flushdb(ctx: Context, args: list[bytes]) -> Any:
+    """FLUSHDB [ASYNC | SYNC] → OK; the selected database is empty. O(N) in freeing the keys, either way."""
+    _check_mode(args)
+    ctx.db.flush()
+    return OK
+
+
+@command("flushall")
+def flushall(ctx: Context, args: list[bytes]) -> Any:
+    """FLUSHALL [ASYNC | SYNC] → OK; every database is empty. O(N) in freeing the keys, either way."""
+    _check_mode(args)
+    ctx.engine.keyspace.flush_all()
+    return OK
+
+
+def _check_mode(args: list[bytes]) -> None:
+    if len(args) > 2 or (len(args) == 2 and args[1].lower() not in (b"async", b"sync")):
+        raise CommandError(SYNTAX)
+
+
+@command("swapdb")
+def swapdb(ctx: Context, args: list[bytes]) -> Any:
+    """SWAPDB index1 index2 → OK; whoever has selected one sees the other's keys. O(1). Since 4.0."""
+    first = integer_between(args[1], -(2**31), 2**31 - 1, b"ERR invalid first DB index")
+    second = integer_between(args[2], -(2**31), 2**31 - 1, b"ERR invalid second DB index")
+    databases = ctx.engine.keyspace.databases
+    if not (0 <= first < len(databases) and 0 <= second < len(databases)):
+        raise CommandError(NO_SUCH_DATABASE)
+    ctx.engine.keyspace.swap(first, second)
+    return OK
