@@ -37,16 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0 after an orderly stop, 1 where it cannot serve, 2 for a bad call."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if "--help" in words or "-h" in words:
-        print(_USAGE + "".join(f"  --{name} (default: {text or 'none'})\n" for name, text in _defaults().items()))
+        print(
+            _USAGE
+            + "".join(f"  --{name} (default: {text or 'none'})\n" for name, text in _defaults().items())
+        )
         return 0
     if "--version" in words or "-v" in words:
         print(f"pulsards {PULSARDS_VERSION.decode()} (Redis {REDIS_VERSION.decode()})")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        backend, settings = _settings(words)
+        backend, file, settings = _settings(words)
         name, options = backend_for(backend)
-        server = PulsarDS(config=Config(settings))
+        config = Config(settings)
+        config.file = file
+        server = PulsarDS(config=config)
         if not server.bind:
             raise ImproperlyConfigured("nowhere to listen: want a port other than 0, or a unixsocket")
     except (ImproperlyConfigured, ValueError) as error:
@@ -64,18 +69,19 @@ def _defaults() -> dict[str, str]:
     return Config().matching(b"*")
 
 
-def _settings(words: Sequence[str]) -> tuple[str, Settings]:
-    """The backend, and the directives of the file and the command line together."""
+def _settings(words: Sequence[str]) -> tuple[str, str, Settings]:
+    """The backend, the file's path, and the directives of the file and the command line together."""
     options = parse_options(words)
     backend = options.pop("backend", "asyncio")
-    file = options.pop("config", None)
-    if file is None:
-        return backend, options
+    file = options.pop("config", "")
+    if not file:
+        return backend, "", options
     try:
-        text = Path(file).read_bytes()
+        path = Path(file).resolve()
+        text = path.read_bytes()
     except OSError as error:
         raise ImproperlyConfigured(f"--config {file}: {error.strerror}") from None
-    return backend, {**parse_config(text, file), **options}
+    return backend, str(path), {**parse_config(text, file), **options}
 
 
 async def _serve(server: PulsarDS) -> None:

@@ -116,6 +116,8 @@ class Config:
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         """`settings` by directive name, as text; `ImproperlyConfigured` names what cannot be used."""
+        #: The file that the settings came from, as INFO shows it; empty where there is none.
+        self.file = ""
         self.directives = {directive.name: directive for directive in _DIRECTIVES}
         self.values: dict[str, Any] = {name: item.default for name, item in self.directives.items()}
         self._engine: Engine | None = None
@@ -148,12 +150,17 @@ class Config:
         engine.keyspace.notify_classes = self.values["notify-keyspace-events"]
         engine.slowlog.configure(self.values["slowlog-log-slower-than"], self.values["slowlog-max-len"])
 
-    def set(self, name: str, text: str) -> None:
-        """Change a directive of a running server. `KeyError` for an unknown one, `ValueError` for a bad value."""
-        directive = self.directives[name.lower()]
+    def check(self, name: str, text: str) -> None:
+        """Whether a directive can be changed to this; `ValueError` says why not, `KeyError` for an unknown one."""
+        directive = self.directives[name]
         if not directive.mutable:
             raise ValueError("can't set immutable config")
-        self.values[directive.name] = directive.parse(text)
+        directive.parse(text)
+
+    def update(self, settings: Mapping[str, str]) -> None:
+        """Change directives, each of which `check` has let pass, of a running server."""
+        for name, text in settings.items():
+            self.values[name] = self.directives[name].parse(text)
         self._derive()
         if self._engine is not None:
             self.apply(self._engine)

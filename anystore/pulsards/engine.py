@@ -54,6 +54,8 @@ class Engine:
         self.outbox: dict[Session, None] = {}
         #: Sessions no longer parked, whose backlog is to be run.
         self.resumed: list[Session] = []
+        #: The first TCP port listened on, for INFO; 0 where there is none.
+        self.port = 0
         #: Commands need `refusal` asked first. Decided when a setting changes, not for each command.
         self.guarded = False
         #: Told when something falls due earlier than `announce_due` said.
@@ -154,13 +156,17 @@ class Engine:
         entry = self.commands.get(name) or self.commands.get(name.lower())
         if entry is None:
             raise CommandError(_unknown_command(arguments))
-        if entry.subcommands and len(arguments) > 1:
-            child = entry.subcommands.get(arguments[1].lower())
-            if child is None and entry.function is None:
-                raise CommandError(
-                    b"ERR unknown subcommand '%b'. Try %b HELP." % (_printable(arguments[1]), entry.name.upper())
-                )
-            entry = child or entry
+        if entry.subcommands:
+            if len(arguments) > 1:
+                child = entry.subcommands.get(arguments[1].lower())
+                if child is None:
+                    raise CommandError(
+                        b"ERR unknown subcommand '%b'. Try %b HELP."
+                        % (_printable(arguments[1]), entry.name.upper())
+                    )
+                entry = child
+            elif entry.alone is not None:
+                entry = entry.alone
         if entry.function is None or not entry.minimum <= len(arguments) <= entry.maximum:
             raise wrong_arity(entry.name)
         return entry
@@ -169,6 +175,7 @@ class Engine:
         """Run a command that may run, and count it. The reply, an `ErrorReply` where it refuses."""
         if self.monitors and "skip_monitor" not in entry.spec.flags:
             self.feed_monitors(context, arguments)
+        context.session.last_entry = entry
         try:
             reply = entry.function(context, arguments)  # type: ignore[misc]
         except CommandError as error:
@@ -193,7 +200,9 @@ class Engine:
     def _note_slow(self, context: Context, entry: CommandEntry, arguments: list[bytes], elapsed: int) -> None:
         if "skip_slowlog" not in entry.spec.flags:
             session = context.session
-            self.slowlog.add(self.keyspace.now // 1000, elapsed // 1000, arguments, session.address, session.name)
+            self.slowlog.add(
+                self.keyspace.now // 1000, elapsed // 1000, arguments, session.address, session.name
+            )
 
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""

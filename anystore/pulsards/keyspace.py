@@ -130,7 +130,7 @@ class Database:
         """`read`, refusing a value of another type with WRONGTYPE."""
         value = self.read(key)
         if value is None or type(value) is kind:
-            return value  # type: ignore[no-any-return]
+            return value
         raise CommandError(WRONG_TYPE)
 
     def read_string(self, key: bytes) -> bytes | bytearray | None:
@@ -171,7 +171,7 @@ class Database:
         """`modify`, refusing a value of another type with WRONGTYPE."""
         value = self.modify(key)
         if value is None or type(value) is kind:
-            return value  # type: ignore[no-any-return]
+            return value
         raise CommandError(WRONG_TYPE)
 
     def modify_string(self, key: bytes) -> bytes | bytearray | None:

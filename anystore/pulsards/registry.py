@@ -46,6 +46,7 @@ class CommandEntry:
     """One command of one server: its function, what its row says (read off once), and its counters."""
 
     __slots__ = (
+        "alone",
         "calls",
         "deny_oom",
         "elapsed_ns",
@@ -81,6 +82,8 @@ class CommandEntry:
         self.in_transaction = self.name in _RUN_INSIDE_MULTI
         self.while_subscribed = self.name in _RUN_WHILE_SUBSCRIBED
         self.subcommands: dict[bytes, CommandEntry] = {}
+        #: What runs when a command with subcommands is called without any (COMMAND); `function` is None then.
+        self.alone: CommandEntry | None = None
         self.calls = 0
         self.elapsed_ns = 0
         self.rejected = 0
@@ -127,4 +130,8 @@ def build_table() -> dict[bytes, CommandEntry]:
             entry.subcommands[child.encode()] = CommandEntry(child_row, function)
         else:
             entry.function = function
+    for entry in table.values():
+        if entry.subcommands and entry.function is not None:
+            entry.alone = CommandEntry(entry.spec, entry.function)
+            entry.function = None
     return table

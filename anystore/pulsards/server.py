@@ -147,6 +147,8 @@ class PulsarDS(AsyncContextManagerMixin):
                 listeners.append(listener)
                 shown.append(_show_listener(listener))
         self.addresses = tuple(shown)
+        ports = (_split_address(address)[1] for address in shown)
+        self.engine.port = next((port for port in ports if port > 0), 0)
         return listeners
 
     async def _serve_streams(self, listener: socket.socket) -> None:
@@ -239,5 +241,3 @@ def _show_listener(listener: socket.socket) -> str:
     if isinstance(name, tuple):
         return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
     return f"unix:{name}"
-
-

@@ -63,7 +63,7 @@ class Session(Context):
         "guarded",
         "id",
         "last_active",
-        "last_command",
+        "last_entry",
         "library_name",
         "library_version",
         "local_address",
@@ -100,7 +100,7 @@ class Session(Context):
         self.library_version = b""
         self.user = b"default"
         self.connected_at = self.last_active = engine.keyspace.now
-        self.last_command = b"NULL"
+        self.last_entry: CommandEntry | None = None
         self.parser = RequestParser(engine.config.proto_max_bulk_len)
         self.queue: Queued | None = None
         self.queue_broken = False

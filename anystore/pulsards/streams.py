@@ -8,7 +8,9 @@ from anyio.abc import ByteStream
 from anystore.pulsards.engine import Engine
 
 
-async def serve_stream(engine: Engine, stream: ByteStream, address: str = "", local_address: str = "") -> None:
+async def serve_stream(
+    engine: Engine, stream: ByteStream, address: str = "", local_address: str = ""
+) -> None:
     """Serve one connection until it ends or the server closes it; the stream is closed in any case.
 
     Cancelled, it closes the stream and takes the session out of every list at once.

@@ -36,7 +36,17 @@ class RequestParser:
     are still returned, the connection is to be closed after an answer with that text.
     """
 
-    __slots__ = ("_arguments", "_buffer", "_bulk", "_missing", "_reader", "_searched", "error", "max_bulk", "strict")
+    __slots__ = (
+        "_arguments",
+        "_buffer",
+        "_bulk",
+        "_missing",
+        "_reader",
+        "_searched",
+        "error",
+        "max_bulk",
+        "strict",
+    )
 
     def __init__(self, max_bulk: int = MAX_BULK) -> None:
         self.max_bulk = max_bulk
@@ -80,7 +90,7 @@ class RequestParser:
             and data.count(b"\r\n$") == arguments
             and data.count(b"\r\n*") == len(commands) - 1
             and b"\r\n$-" not in data
-            and b"*0" != data[:2]
+            and data[:2] != b"*0"
         ):
             return commands
         self._reader = hiredis.Reader(notEnoughData=_PARTIAL)

@@ -1,0 +1,316 @@
+"""The CLIENT commands: what the server knows of its connections, and what one may ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from anystore.pulsards.commands.connection import checked_client_name
+from anystore.pulsards.context import Context
+from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError
+from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.registry import command
+from anystore.pulsards.session import Session
+from anystore.resp.types import NO_REPLY, OK, ErrorReply, SimpleString, VerbatimString
+
+_TYPES = (b"normal", b"master", b"replica", b"slave", b"pubsub")
+
+
+@command("client|id")
+def client_id(ctx: Context, args: list[bytes]) -> int:
+    """CLIENT ID — O(1). Since 5.0."""
+    return ctx.session.id
+
+
+@command("client|getname")
+def client_getname(ctx: Context, args: list[bytes]) -> bytes | None:
+    """CLIENT GETNAME — O(1). Null for a client without a name. Since 2.6.9."""
+    return ctx.session.name or None
+
+
+@command("client|setname")
+def client_setname(ctx: Context, args: list[bytes]) -> SimpleString:
+    """CLIENT SETNAME connection-name — O(1). Since 2.6.9."""
+    ctx.session.name = checked_client_name(args[2])
+    return OK
+
+
+@command("client|setinfo")
+def client_setinfo(ctx: Context, args: list[bytes]) -> SimpleString:
+    """CLIENT SETINFO LIB-NAME name | LIB-VER version — O(1). Since 7.2."""
+    attribute = args[2].lower()
+    if attribute not in (b"lib-name", b"lib-ver"):
+        raise CommandError(b"ERR Unrecognized option '%b'" % args[2])
+    if any(byte < 33 or byte > 126 for byte in args[3]):
+        raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % attribute)
+    if attribute == b"lib-name":
+        ctx.session.library_name = args[3]
+    else:
+        ctx.session.library_version = args[3]
+    return OK
+
+
+def _flags(session: Session) -> bytes:
+    flags = b""
+    if session.monitoring:
+        flags += b"O"
+    if session.subscriptions:
+        flags += b"P"
+    if session.queue is not None:
+        flags += b"x"
+    if session.waiter is not None:
+        flags += b"b"
+    if session.lost_race:
+        flags += b"d"
+    if session.closing:
+        flags += b"A"
+    if session.address.startswith("/"):
+        flags += b"U"
+    if session.no_evict:
+        flags += b"e"
+    if session.no_touch:
+        flags += b"T"
+    return flags or b"N"
+
+
+def _events(session: Session) -> bytes:
+    """The file events of the connection: it is always read, and written to while something is left."""
+    return b"rw" if session.has_output() or session.unsent_bytes else b"r"
+
+
+def describe(session: Session) -> bytes:
+    """One client's line in CLIENT LIST. What pulsards does not have of a Redis client is left out."""
+    now = session.engine.keyspace.now
+    queue = session.queue
+    fields = (
+        (b"id", b"%d" % session.id),
+        (b"addr", session.address.encode()),
+        (b"laddr", session.local_address.encode()),
+        (b"name", session.name),
+        (b"age", b"%d" % ((now - session.connected_at) // 1000)),
+        (b"idle", b"%d" % ((now - session.last_active) // 1000)),
+        (b"flags", _flags(session)),
+        (b"db", b"%d" % session.db.index),
+        (b"sub", b"%d" % len(session.channels)),
+        (b"psub", b"%d" % len(session.patterns)),
+        (b"ssub", b"%d" % len(session.shard_channels)),
+        (b"multi", b"%d" % (-1 if queue is None else len(queue))),
+        (b"watch", b"%d" % len(session.watching)),
+        (b"qbuf", b"%d" % session.parser.buffered),
+        (b"obl", b"%d" % session.unsent_bytes),
+        (b"events", _events(session)),
+        (b"cmd", b"NULL" if session.last_entry is None else session.last_entry.name),
+        (b"user", session.user),
+        (b"resp", b"%d" % session.protocol),
+        (b"lib-name", session.library_name),
+        (b"lib-ver", session.library_version),
+    )
+    return b" ".join(name + b"=" + value for name, value in fields)
+
+
+@command("client|info")
+def client_info(ctx: Context, args: list[bytes]) -> VerbatimString:
+    """CLIENT INFO — this client's line of CLIENT LIST. Since 6.2."""
+    return VerbatimString(describe(ctx.session) + b"\n")
+
+
+@command("client|list")
+def client_list(ctx: Context, args: list[bytes]) -> VerbatimString:
+    """CLIENT LIST [TYPE type] [ID id …] — O(N) in the clients. Since 2.4."""
+    sessions = list(ctx.engine.sessions.values())
+    if len(args) == 4 and args[2].lower() == b"type":
+        sessions = [session for session in sessions if _has_type(session, args[3])]
+    elif len(args) >= 4 and args[2].lower() == b"id":
+        wanted = [_client_id(text) for text in args[3:]]
+        sessions = [ctx.engine.sessions[number] for number in wanted if number in ctx.engine.sessions]
+    elif len(args) != 2:
+        raise CommandError(SYNTAX)
+    return VerbatimString(b"".join(describe(session) + b"\n" for session in sessions))
+
+
+def _client_id(text: bytes) -> int:
+    number = parse_integer(text)
+    if number is None or number <= 0:
+        raise CommandError(b"ERR Invalid client ID")
+    return number
+
+
+def _has_type(session: Session, name: bytes) -> bool:
+    kind = name.lower()
+    if kind not in _TYPES:
+        raise CommandError(b"ERR Unknown client type '%b'" % name)
+    if kind == b"pubsub":
+        return bool(session.subscriptions)
+    return kind == b"normal" and not session.subscriptions
+
+
+@command("client|kill")
+def client_kill(ctx: Context, args: list[bytes]) -> Any:
+    """CLIENT KILL addr | filter value … — O(N) in the clients. Since 2.4.
+
+    With one address: OK, or an error when there is no such client. With filters: how many were closed.
+    """
+    session = ctx.session
+    if len(args) == 3:
+        address = args[2].decode("utf-8", "surrogateescape")
+        victims = [other for other in ctx.engine.sessions.values() if other.address == address]
+        if not victims:
+            raise CommandError(b"ERR No such client")
+        _kill(session, victims[0])
+        return OK
+    tests, skip_me = _kill_filters(args[2:])
+    victims = [
+        other
+        for other in ctx.engine.sessions.values()
+        if all(test(other) for test in tests) and not (skip_me and other is session)
+    ]
+    for victim in victims:
+        _kill(session, victim)
+    return len(victims)
+
+
+def _kill(caller: Session, victim: Session) -> None:
+    if victim is caller:
+        caller.closing = True  # after the reply to this very command
+    else:
+        caller.engine.close_session(victim)
+
+
+def _kill_filters(options: list[bytes]) -> tuple[list[Callable[[Session], bool]], bool]:
+    if len(options) % 2:
+        raise CommandError(SYNTAX)
+    tests: list[Callable[[Session], bool]] = []
+    skip_me = True
+    for name, value in zip(options[::2], options[1::2], strict=True):
+        option = name.lower()
+        if option == b"skipme":
+            if value.lower() not in (b"yes", b"no"):
+                raise CommandError(SYNTAX)
+            skip_me = value.lower() == b"yes"
+        else:
+            tests.append(_kill_filter(option, value))
+    return tests, skip_me
+
+
+def _kill_filter(option: bytes, value: bytes) -> Callable[[Session], bool]:
+    text = value.decode("utf-8", "surrogateescape")
+    if option == b"id":
+        number = parse_integer(value)
+        if number is None or number <= 0:
+            raise CommandError(b"ERR client-id should be greater than 0")
+        return lambda session: session.id == number
+    if option == b"addr":
+        return lambda session: session.address == text
+    if option == b"laddr":
+        return lambda session: session.local_address == text
+    if option == b"user":
+        if value != b"default":
+            raise CommandError(b"ERR No such user '%b'" % value)
+        return lambda session: session.user == value
+    if option == b"type":
+        if value.lower() not in _TYPES:
+            raise CommandError(b"ERR Unknown client type '%b'" % value)
+        return lambda session: _has_type(session, value)
+    if option == b"maxage":
+        age = parse_integer(value)
+        if age is None:
+            raise CommandError(b"ERR maxage is not an integer or out of range")
+        if age <= 0:
+            raise CommandError(b"ERR maxage should be greater than 0")
+        return lambda session: session.engine.keyspace.now - session.connected_at >= age * 1000
+    raise CommandError(SYNTAX)
+
+
+@command("client|unblock")
+def client_unblock(ctx: Context, args: list[bytes]) -> int:
+    """CLIENT UNBLOCK client-id [TIMEOUT | ERROR] — O(log N). 1 when it was blocked, else 0. Since 5.0."""
+    how = args[3].lower() if len(args) == 4 else b"timeout"
+    if how not in (b"timeout", b"error") or len(args) > 4:
+        raise CommandError(b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
+    number = parse_integer(args[2])
+    if number is None:
+        raise CommandError(NOT_AN_INTEGER)
+    session = ctx.engine.sessions.get(number)
+    if session is None or session.waiter is None:
+        return 0
+    reply = session.waiter.timeout_reply
+    if how == b"error":
+        reply = ErrorReply(b"UNBLOCKED client unblocked via CLIENT UNBLOCK")
+        ctx.engine.count_error(reply)
+    session.unpark(reply)
+    return 1
+
+
+@command("client|reply")
+def client_reply(ctx: Context, args: list[bytes]) -> Any:
+    """CLIENT REPLY ON | OFF | SKIP — O(1). Since 3.2."""
+    session = ctx.session
+    mode = args[2].lower()
+    if mode == b"on":
+        session.muted, session.skip_replies = False, 0
+        return OK
+    if mode == b"off":
+        session.muted, session.skip_replies = True, 0
+    elif mode == b"skip":
+        if not session.muted:
+            session.muted, session.skip_replies = True, 1
+    else:
+        raise CommandError(SYNTAX)
+    return NO_REPLY
+
+
+def _on_off(value: bytes) -> bool:
+    if value.lower() not in (b"on", b"off"):
+        raise CommandError(SYNTAX)
+    return value.lower() == b"on"
+
+
+@command("client|no-evict")
+def client_no_evict(ctx: Context, args: list[bytes]) -> SimpleString:
+    """CLIENT NO-EVICT ON | OFF — O(1). Since 7.0."""
+    ctx.session.no_evict = _on_off(args[2])
+    return OK
+
+
+@command("client|no-touch")
+def client_no_touch(ctx: Context, args: list[bytes]) -> SimpleString:
+    """CLIENT NO-TOUCH ON | OFF — O(1). Since 7.2."""
+    ctx.session.no_touch = _on_off(args[2])
+    return OK
+
+
+@command("client|help")
+def client_help(ctx: Context, args: list[bytes]) -> list[SimpleString]:
+    """CLIENT HELP — what the subcommands are. Since 5.0."""
+    return [SimpleString(b"CLIENT <subcommand> [<arg> ...]. Subcommands are:"), *_HELP]
+
+
+_HELP = [
+    SimpleString(line)
+    for line in (
+        b"GETNAME",
+        b"    The name of this connection.",
+        b"ID",
+        b"    The number of this connection.",
+        b"INFO",
+        b"    This connection's line of LIST.",
+        b"KILL <ip:port> | <filter> <value> [<filter> <value> ...]",
+        b"    Close connections. Filters: ADDR, LADDR, ID, TYPE, USER, MAXAGE, SKIPME.",
+        b"LIST [TYPE <type> | ID <id> [<id> ...]]",
+        b"    A line for each connection.",
+        b"NO-EVICT (ON|OFF)",
+        b"    Keep this connection when memory runs short.",
+        b"NO-TOUCH (ON|OFF)",
+        b"    Do not count this connection's reads as use of a key.",
+        b"REPLY (ON|OFF|SKIP)",
+        b"    Send replies to this connection, or not, or not the next one.",
+        b"SETINFO (LIB-NAME|LIB-VER) <value>",
+        b"    Say which client library this is.",
+        b"SETNAME <name>",
+        b"    Name this connection.",
+        b"UNBLOCK <id> [TIMEOUT|ERROR]",
+        b"    End the wait of a blocked connection.",
+        b"HELP",
+        b"    This text.",
+    )
+]
