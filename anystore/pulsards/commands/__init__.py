@@ -15,6 +15,7 @@ _GROUPS: Final = (
     "info",
     "introspection",
     "keys",
+    "blocking_lists",
     "lists",
     "monitoring",
     "pubsub",
