@@ -20,6 +20,7 @@ _GROUPS: Final = (
     "monitoring",
     "pubsub",
     "scan",
+    "set_operations",
     "sets",
     "sorted_set_ranges",
     "sorted_sets",
