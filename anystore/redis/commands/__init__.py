@@ -1,0 +1,62 @@
+"""The typed methods for the server's commands, one module for each group of Redis' documentation.
+
+`CoreCommands` puts the groups together; a client and a pipeline derive from it and say how a command is
+carried out (`base.Commands`). A further group is a further mixin in its bases.
+
+Names, parameters and results are those of `redis.asyncio`, under RESP2 and RESP3 alike. They differ where
+redis-py hands over the server's raw reply, whose shape depends on the protocol, or a type that says too
+little:
+
+- members with scores are always `(member, score)` with a `float` (ZDIFF, ZRANDMEMBER, ZMPOP too), fields
+  with values `(field, value)` (HRANDFIELD), and results of a fixed length are tuples (`(key, elements)` of
+  LMPOP, `(rank, score)` of ZRANK);
+- every status OK is True (RESTORE, CONFIG REWRITE, CLIENT UNPAUSE, FAILOVER … too);
+- LCS … IDX gives a `dict`; COMMAND GETKEYS gives keys as the client decodes them;
+- a `timedelta` or `datetime` is rounded up to the command's unit, so that nothing expires too early;
+- `shutdown_abort` is a method of its own;
+- AUTH, HELLO, SELECT, RESET, QUIT, CLIENT REPLY and CLIENT TRACKING are refused, see `connection`.
+
+What only servers say to each other (PSYNC, REPLCONF …) and the HELP of containers have no method;
+`execute` takes anything.
+"""
+
+from __future__ import annotations
+
+from anystore.redis.commands.base import FOREVER, Commands, S
+from anystore.redis.commands.bitmaps import BitFieldOperation, BitmapCommands
+from anystore.redis.commands.connection import ConnectionCommands
+from anystore.redis.commands.hash_expiry import HashExpiryCommands
+from anystore.redis.commands.hashes import HashCommands
+from anystore.redis.commands.inspection import InspectionCommands
+from anystore.redis.commands.keys import KeyCommands
+from anystore.redis.commands.lists import ListCommands
+from anystore.redis.commands.pubsub import PubSubCommands
+from anystore.redis.commands.scripting import ScriptingCommands
+from anystore.redis.commands.server import ServerCommands
+from anystore.redis.commands.sets import SetCommands
+from anystore.redis.commands.sorted_set_ranges import SortedSetRangeCommands
+from anystore.redis.commands.sorted_sets import SortedSetCommands
+from anystore.redis.commands.sorting import SortCommands
+from anystore.redis.commands.strings import StringCommands
+
+__all__ = ("FOREVER", "BitFieldOperation", "Commands", "CoreCommands")
+
+
+class CoreCommands(
+    KeyCommands[S],
+    SortCommands[S],
+    StringCommands[S],
+    BitmapCommands[S],
+    HashCommands[S],
+    HashExpiryCommands[S],
+    ListCommands[S],
+    SetCommands[S],
+    SortedSetCommands[S],
+    SortedSetRangeCommands[S],
+    PubSubCommands[S],
+    ScriptingCommands[S],
+    ConnectionCommands[S],
+    ServerCommands[S],
+    InspectionCommands[S],
+):
+    """Every command of the server's core that has a method."""

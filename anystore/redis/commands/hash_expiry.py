@@ -29,7 +29,7 @@ class HashExpiryCommands(Commands[S]):
     ) -> Awaitable[list[int]]:
         """Let fields expire in so many seconds. Since 7.4.0. https://valkey.io/commands/hexpire/"""
         span = arguments.seconds("seconds", seconds)
-        return self._expire("HEXPIRE", name, span, fields, nx, xx, gt, lt)
+        return self._hash_expire("HEXPIRE", name, span, fields, nx, xx, gt, lt)
 
     def hpexpire(
         self,
@@ -43,7 +43,7 @@ class HashExpiryCommands(Commands[S]):
     ) -> Awaitable[list[int]]:
         """Let fields expire in so many milliseconds. Since 7.4.0. https://valkey.io/commands/hpexpire/"""
         span = arguments.milliseconds("milliseconds", milliseconds)
-        return self._expire("HPEXPIRE", name, span, fields, nx, xx, gt, lt)
+        return self._hash_expire("HPEXPIRE", name, span, fields, nx, xx, gt, lt)
 
     def hexpireat(
         self,
@@ -57,7 +57,7 @@ class HashExpiryCommands(Commands[S]):
     ) -> Awaitable[list[int]]:
         """Let fields expire at a Unix time in seconds. Since 7.4.0. https://valkey.io/commands/hexpireat/"""
         moment = arguments.unix_seconds("unix_time_seconds", unix_time_seconds)
-        return self._expire("HEXPIREAT", name, moment, fields, nx, xx, gt, lt)
+        return self._hash_expire("HEXPIREAT", name, moment, fields, nx, xx, gt, lt)
 
     def hpexpireat(
         self,
@@ -74,32 +74,32 @@ class HashExpiryCommands(Commands[S]):
         Since 7.4.0. https://valkey.io/commands/hpexpireat/
         """
         moment = arguments.unix_milliseconds("unix_time_milliseconds", unix_time_milliseconds)
-        return self._expire("HPEXPIREAT", name, moment, fields, nx, xx, gt, lt)
+        return self._hash_expire("HPEXPIREAT", name, moment, fields, nx, xx, gt, lt)
 
     def hpersist(self, name: KeyT, *fields: ValueT) -> Awaitable[list[int]]:
         """Take the expiry of fields away: 1, or -1 if there was none.
 
         Since 7.4.0. https://valkey.io/commands/hpersist/
         """
-        return self._of_fields("HPERSIST", name, fields)
+        return self._hash_of_fields("HPERSIST", name, fields)
 
     def hexpiretime(self, key: KeyT, *fields: ValueT) -> Awaitable[list[int]]:
         """When fields expire, in Unix seconds. Since 7.4.0. https://valkey.io/commands/hexpiretime/"""
-        return self._of_fields("HEXPIRETIME", key, fields)
+        return self._hash_of_fields("HEXPIRETIME", key, fields)
 
     def hpexpiretime(self, key: KeyT, *fields: ValueT) -> Awaitable[list[int]]:
         """When fields expire, in Unix milliseconds. Since 7.4.0. https://valkey.io/commands/hpexpiretime/"""
-        return self._of_fields("HPEXPIRETIME", key, fields)
+        return self._hash_of_fields("HPEXPIRETIME", key, fields)
 
     def httl(self, key: KeyT, *fields: ValueT) -> Awaitable[list[int]]:
         """Seconds that fields have to live. Since 7.4.0. https://valkey.io/commands/httl/"""
-        return self._of_fields("HTTL", key, fields)
+        return self._hash_of_fields("HTTL", key, fields)
 
     def hpttl(self, key: KeyT, *fields: ValueT) -> Awaitable[list[int]]:
         """Milliseconds that fields have to live. Since 7.4.0. https://valkey.io/commands/hpttl/"""
-        return self._of_fields("HPTTL", key, fields)
+        return self._hash_of_fields("HPTTL", key, fields)
 
-    def _expire(
+    def _hash_expire(
         self,
         command: str,
         name: KeyT,
@@ -115,6 +115,6 @@ class HashExpiryCommands(Commands[S]):
         condition = arguments.expiry_condition(nx, xx, gt, lt)
         return self.execute_command(command, name, time, *condition, "FIELDS", len(fields), *fields)
 
-    def _of_fields(self, command: str, key: KeyT, fields: tuple[ValueT, ...]) -> Awaitable[list[int]]:
+    def _hash_of_fields(self, command: str, key: KeyT, fields: tuple[ValueT, ...]) -> Awaitable[list[int]]:
         arguments.some(fields, command, "fields")
         return self.execute_command(command, key, "FIELDS", len(fields), *fields)

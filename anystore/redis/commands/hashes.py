@@ -127,7 +127,7 @@ class HashCommands(Commands[S]):
 
         Since 2.0.0, several fields since 4.0.0. https://valkey.io/commands/hset/
         """
-        args: list[Argument] = [*items] if items else []
+        args: list[Argument] = list(items or ())
         if len(args) % 2:
             raise InvalidArgument(
                 "items must alternate between fields and values, and the last value is missing"

@@ -11,6 +11,16 @@ from anystore.redis.commands.base import Argument, Commands, KeyT, S, ValueT
 _ENDS: Final = ("LEFT", "RIGHT")
 
 
+def _multi_pop(
+    command: str, numkeys: int, keys: tuple[KeyT, ...], direction: str, count: int | None
+) -> list[Argument]:
+    args = arguments.keys_and_count(command, numkeys, keys)
+    args.append(arguments.one_of("direction", direction, _ENDS))
+    if count is not None and count != 1:
+        args += ("COUNT", count)
+    return args
+
+
 class ListCommands(Commands[S]):
     """Commands on lists; the left end is the head, indexes count from 0, negative ones from the tail.
 
@@ -24,13 +34,13 @@ class ListCommands(Commands[S]):
 
         None when the time is up. O(N) in the keys. Since 2.0.0. https://valkey.io/commands/blpop/
         """
-        return self._blocking_pop("BLPOP", keys, timeout)
+        return self._list_blocking_pop("BLPOP", keys, timeout)
 
     def brpop(self, keys: KeyT | Iterable[KeyT], timeout: float | None = 0) -> Awaitable[tuple[S, S] | None]:
         """`blpop` at the other end. O(N) in the keys. Since 2.0.0. https://valkey.io/commands/brpop/"""
-        return self._blocking_pop("BRPOP", keys, timeout)
+        return self._list_blocking_pop("BRPOP", keys, timeout)
 
-    def _blocking_pop(
+    def _list_blocking_pop(
         self, command: str, keys: KeyT | Iterable[KeyT], timeout: float | None
     ) -> Awaitable[tuple[S, S] | None]:
         names = arguments.flatten(keys)
@@ -65,7 +75,7 @@ class ListCommands(Commands[S]):
         O(N + M) for N keys and M elements. Since 7.0.0. https://valkey.io/commands/blmpop/
         """
         seconds, block = arguments.blocking(timeout)
-        rest = self._multi_pop("BLMPOP", numkeys, args, direction, count)
+        rest = _multi_pop("BLMPOP", numkeys, args, direction, count)
         return self.execute_command("BLMPOP", seconds, *rest, reply=replies.as_tuple, block=block)
 
     def lmpop(
@@ -81,18 +91,8 @@ class ListCommands(Commands[S]):
 
         O(N + M) for N keys and M elements. Since 7.0.0. https://valkey.io/commands/lmpop/
         """
-        rest = self._multi_pop("LMPOP", num_keys, args, direction, count)
+        rest = _multi_pop("LMPOP", num_keys, args, direction, count)
         return self.execute_command("LMPOP", *rest, reply=replies.as_tuple)
-
-    @staticmethod
-    def _multi_pop(
-        command: str, numkeys: int, keys: tuple[KeyT, ...], direction: str, count: int | None
-    ) -> list[Argument]:
-        args = arguments.keys_and_count(command, numkeys, keys)
-        args.append(arguments.one_of("direction", direction, _ENDS))
-        if count is not None and count != 1:
-            args += ("COUNT", count)
-        return args
 
     def lindex(self, name: KeyT, index: int) -> Awaitable[S | None]:
         """The element at `index`; None beyond either end. O(N) in the way from the nearer end.

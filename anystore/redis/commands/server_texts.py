@@ -184,5 +184,16 @@ def debug_object(reply: bytes | str) -> dict[str, Any]:
     return {name: _number_or_text(value) for name, _, value in (word.partition(":") for word in words)}
 
 
+def histograms(reply: Any) -> dict[str, dict[str, Any]]:
+    """LATENCY HISTOGRAM by command; the buckets by their upper bound in microseconds."""
+    return {text(name): _histogram(fields) for name, fields in in_pairs(reply)}
+
+
+def _histogram(reply: Any) -> dict[str, Any]:
+    fields = text_map(reply)
+    buckets = {int(bound): count for bound, count in in_pairs(fields["histogram_usec"])}
+    return {"calls": fields["calls"], "histogram_usec": buckets}
+
+
 def module_list(reply: list[Any]) -> list[dict[str, Any]]:
     return [text_map(module) for module in reply]

@@ -28,21 +28,21 @@ class SetCommands(Commands[S]):
 
         Since 1.0.0. https://valkey.io/commands/sdiff/
         """
-        return self._combined("SDIFF", keys, args)
+        return self._set_combined("SDIFF", keys, args)
 
     def sdiffstore(self, dest: KeyT, keys: KeyT | Iterable[KeyT], *args: KeyT) -> Awaitable[int]:
         """Write `sdiff` to `dest`; the size of the result. O(N) in all members.
 
         Since 1.0.0. https://valkey.io/commands/sdiffstore/
         """
-        return self._stored("SDIFFSTORE", dest, keys, args)
+        return self._set_stored("SDIFFSTORE", dest, keys, args)
 
     def sinter(self, keys: KeyT | Iterable[KeyT], *args: KeyT) -> Awaitable[set[S]]:
         """The members that all sets have. O(N·M), N members of the smallest of M sets.
 
         Since 1.0.0. https://valkey.io/commands/sinter/
         """
-        return self._combined("SINTER", keys, args)
+        return self._set_combined("SINTER", keys, args)
 
     def sintercard(self, numkeys: int, keys: Sequence[KeyT], limit: int = 0) -> Awaitable[int]:
         """How many members all sets have, stopping to count at `limit` (0: never).
@@ -57,30 +57,30 @@ class SetCommands(Commands[S]):
 
         Since 1.0.0. https://valkey.io/commands/sinterstore/
         """
-        return self._stored("SINTERSTORE", dest, keys, args)
+        return self._set_stored("SINTERSTORE", dest, keys, args)
 
     def sunion(self, keys: KeyT | Iterable[KeyT], *args: KeyT) -> Awaitable[set[S]]:
         """The members that any of the sets has. O(N) in all members.
 
         Since 1.0.0. https://valkey.io/commands/sunion/
         """
-        return self._combined("SUNION", keys, args)
+        return self._set_combined("SUNION", keys, args)
 
     def sunionstore(self, dest: KeyT, keys: KeyT | Iterable[KeyT], *args: KeyT) -> Awaitable[int]:
         """Write `sunion` to `dest`; the size of the result. O(N) in all members.
 
         Since 1.0.0. https://valkey.io/commands/sunionstore/
         """
-        return self._stored("SUNIONSTORE", dest, keys, args)
+        return self._set_stored("SUNIONSTORE", dest, keys, args)
 
-    def _combined(
+    def _set_combined(
         self, command: str, keys: KeyT | Iterable[KeyT], more: tuple[KeyT, ...]
     ) -> Awaitable[set[S]]:
         names = arguments.flatten(keys, more)
         arguments.some(names, command, "keys")
         return self.execute_command(command, *names, reply=replies.as_set)
 
-    def _stored(
+    def _set_stored(
         self, command: str, dest: KeyT, keys: KeyT | Iterable[KeyT], more: tuple[KeyT, ...]
     ) -> Awaitable[int]:
         names = arguments.flatten(keys, more)

@@ -10,6 +10,30 @@ from anystore.redis.commands import arguments, replies
 from anystore.redis.commands.base import Argument, Commands, KeyT, S
 
 
+def _sorting(
+    name: KeyT,
+    start: int | None,
+    num: int | None,
+    by: KeyT | None,
+    get: KeyT | Iterable[KeyT] | None,
+    desc: bool,
+    alpha: bool,
+) -> tuple[list[Argument], int]:
+    """The arguments of SORT, and how many GETs there are."""
+    args: list[Argument] = [name]
+    if by is not None:
+        args += ("BY", by)
+    args += arguments.limit(start, num)
+    patterns = [] if get is None else arguments.flatten(get)
+    for pattern in patterns:
+        args += ("GET", pattern)
+    if desc:
+        args.append("DESC")
+    if alpha:
+        args.append("ALPHA")
+    return args, len(patterns)
+
+
 class SortCommands(Commands[S]):
     """Sorting (part of Redis' group *generic*)."""
 
@@ -105,7 +129,7 @@ class SortCommands(Commands[S]):
         O(N + M·log M) for N elements of which M are returned. Raises `ResponseError` for an element that
         is no number, without `alpha`. Since 1.0.0. https://valkey.io/commands/sort/
         """
-        args, gets = self._sorting(name, start, num, by, get, desc, alpha)
+        args, gets = _sorting(name, start, num, by, get, desc, alpha)
         if groups and gets < 2:
             raise InvalidArgument("groups needs a get with two patterns or more")
         if store is not None:
@@ -150,29 +174,5 @@ class SortCommands(Commands[S]):
         alpha: bool = False,
     ) -> Awaitable[Any]:
         """`sort` without `store`, which replicas take too. Since 7.0.0. https://valkey.io/commands/sort_ro/"""
-        args, _ = self._sorting(key, start, num, by, get, desc, alpha)
+        args, _ = _sorting(key, start, num, by, get, desc, alpha)
         return self.execute_command("SORT_RO", *args)
-
-    @staticmethod
-    def _sorting(
-        name: KeyT,
-        start: int | None,
-        num: int | None,
-        by: KeyT | None,
-        get: KeyT | Iterable[KeyT] | None,
-        desc: bool,
-        alpha: bool,
-    ) -> tuple[list[Argument], int]:
-        """The arguments of SORT, and how many GETs there are."""
-        args: list[Argument] = [name]
-        if by is not None:
-            args += ("BY", by)
-        args += arguments.limit(start, num)
-        patterns = [] if get is None else arguments.flatten(get)
-        for pattern in patterns:
-            args += ("GET", pattern)
-        if desc:
-            args.append("DESC")
-        if alpha:
-            args.append("ALPHA")
-        return args, len(patterns)
