@@ -29,7 +29,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from anystore.exceptions import ImproperlyConfigured
 
-__all__ = ("ConnectionString", "Host", "parse_store_url")
+__all__ = ("PART_NAMES", "ConnectionString", "Host", "is_scheme", "parse_store_url")
 
 Host = tuple[str, int | None]
 """A host name, address or (with a leading slash) path of a unix socket, and the port if one is given."""
@@ -44,14 +44,14 @@ _UNPRINTABLE: Final = re.compile("[\x00-\x20\x7f-\xa0\u2028\u2029]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SECRET_OPTION: Final = re.compile(r"password|secret|token", re.IGNORECASE)
 
-# Options that are parts of the connection string of their own, by the part that they stand for.
-_PARTS: Final = {
+PART_NAMES: Final = {
     "user": "user",
     "username": "user",
     "password": "password",
     "database": "database",
     "db": "database",
 }
+"""Names of options that are parts of the connection string of their own, and which part each stands for."""
 _NAME_RULE: Final = "must be letters, digits, '_', '-' or '.', and begin with a letter or '_'"
 _ENCODE_HINT: Final = "inside user, password, database or an option it has to be percent-encoded"
 
@@ -78,7 +78,7 @@ class ConnectionString:
 
     def __post_init__(self) -> None:
         _check_text("scheme", self.scheme)
-        if not _SCHEME.fullmatch(self.scheme):
+        if not is_scheme(self.scheme):
             _refuse("scheme", "must be a letter followed by letters, digits, '+', '-' or '.'")
         put = object.__setattr__
         put(self, "scheme", self.scheme.lower())
@@ -163,6 +163,11 @@ class ConnectionString:
         return f"/{_encode(self.service)}" if self.service else ""
 
 
+def is_scheme(text: str) -> bool:
+    """Whether a connection string may begin with `text://`."""
+    return _SCHEME.fullmatch(text) is not None
+
+
 def parse_store_url(url: str) -> ConnectionString:
     """The parts of a connection string; see the module for the grammar. O(length).
 
@@ -176,7 +181,7 @@ def parse_store_url(url: str) -> ConnectionString:
         _refuse("url", f"holds a blank or control character at position {found.start()}; {_ENCODE_HINT}")
     _check_text("url", url)
     scheme, mark, rest = url.partition("://")
-    if not mark or not _SCHEME.fullmatch(scheme):
+    if not mark or not is_scheme(scheme):
         _refuse("scheme", "a connection string begins with scheme://, as in redis://127.0.0.1:6379/0")
     if "#" in rest:
         _refuse("url", f"there is no '#' in connection strings; {_ENCODE_HINT}, as %23")
@@ -267,7 +272,7 @@ def _parse_query(query: str) -> tuple[dict[str, str], dict[str, str]]:
         if not equals:
             _refuse(f"option {name}", f"has no value; write {name}=…")
         value = _decode(f"option {name}", raw_value.replace("+", " "))
-        into, key = (parts, _PARTS[name]) if name in _PARTS else (params, name)
+        into, key = (parts, PART_NAMES[name]) if name in PART_NAMES else (params, name)
         if key in into:
             _refuse(f"option {name}", "is given twice")
         into[key] = value
@@ -278,8 +283,8 @@ def _checked_params(params: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in params.items():
         if not _OPTION_NAME.fullmatch(name):
             _refuse("name of an option", _NAME_RULE)
-        if name in _PARTS:
-            _refuse(f"option {name}", f"is a part of its own: {_PARTS[name]}")
+        if name in PART_NAMES:
+            _refuse(f"option {name}", f"is a part of its own: {PART_NAMES[name]}")
         _check_text(f"option {name}", value)
     return MappingProxyType(dict(sorted(params.items())))
 

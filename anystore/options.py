@@ -281,6 +281,10 @@ class TLSOptions(ClientOptions):
     ssl_ca_certs: str | None = option(
         optional(text("the path of a file")), None, "Certificates of the authorities to trust, PEM."
     )
+    ssl_ca_path: str | None = option(
+        optional(text("the path of a folder")), None, "Folder of such certificates, as OpenSSL names them."
+    )
+    ssl_ca_data: str | None = option(optional(text("a text")), None, "Such certificates themselves, PEM.")
     ssl_certfile: str | None = option(
         optional(text("the path of a file")), None, "The client's own certificate, PEM."
     )
@@ -298,7 +302,7 @@ class TLSOptions(ClientOptions):
         flag(), True, "Check that the server's certificate is for its host name."
     )
     ssl_cert_reqs: str = option(
-        choice("required", "optional", "none"), "required", "Whether the server must show a certificate."
+        choice("required", "none"), "required", "Whether the server's certificate is checked at all."
     )
     ssl_min_version: str = option(choice("TLSv1.2", "TLSv1.3"), "TLSv1.2", "Lowest version of TLS to accept.")
     ssl_context: Any = option(  # noqa: RUF009 - it returns a field, as field() does
