@@ -1,36 +1,21 @@
 """The list commands that wait for an element.
 
-Whoever waits longest is served first. A command that has been waiting is tried anew as a whole, with all of
-its keys in their order (as Redis does from 7.2 on): so what it gets is what it would get if it came now.
-
 Source: the pages of the "list" group of Redis' commands; semantics of Redis 7.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from anystore.pulsards.commands.arguments import timeout_ms
 from anystore.pulsards.commands.lists import ENDS, is_left, move, pop_first
 from anystore.pulsards.commands.multi_pop import parse_multi_pop
+from anystore.pulsards.commands.waiting import serve_or_wait
 from anystore.pulsards.context import Context
 from anystore.pulsards.datatypes import ListValue
 from anystore.pulsards.notifications import LIST
 from anystore.pulsards.registry import command
 from anystore.resp.types import NULL_ARRAY
-
-
-def _wait(
-    ctx: Context, keys: list[bytes], timeout: int, serve: Callable[[Context], Any], nothing: Any
-) -> Any:
-    """What `serve` replies, at once or as soon as one of `keys` is a list; `nothing` after `timeout` ms."""
-
-    def attempt(ctx: Context, key: bytes) -> Any:
-        return serve(ctx) if type(ctx.db.peek(key)) is ListValue else None
-
-    reply = serve(ctx)
-    return ctx.block(keys, timeout, attempt, nothing) if reply is None else reply
 
 
 @command("blpop", "brpop")
@@ -55,7 +40,7 @@ def blpop(ctx: Context, args: list[bytes]) -> Any:
                 return [key, element]
         return None
 
-    return _wait(ctx, keys, timeout, serve, NULL_ARRAY)
+    return serve_or_wait(ctx, keys, ListValue, timeout, serve, NULL_ARRAY)
 
 
 @command("blmpop")
@@ -63,7 +48,9 @@ def blmpop(ctx: Context, args: list[bytes]) -> Any:
     """BLMPOP timeout numkeys key [key …] LEFT|RIGHT [COUNT count]: LMPOP that waits (7.0). O(N+M)."""
     asked = parse_multi_pop(args[2:], ENDS)
     timeout = timeout_ms(args[1], ctx.engine.keyspace.now)
-    return _wait(ctx, asked.keys, timeout, lambda ctx: pop_first(ctx.db, asked), NULL_ARRAY)
+    return serve_or_wait(
+        ctx, asked.keys, ListValue, timeout, lambda ctx: pop_first(ctx.db, asked), NULL_ARRAY
+    )
 
 
 @command("blmove")
@@ -84,6 +71,11 @@ def _move(
 ) -> Any:
     limit = timeout_ms(timeout, ctx.engine.keyspace.now)
     nothing = NULL_ARRAY if ctx.can_block else None
-    return _wait(
-        ctx, [source], limit, lambda ctx: move(ctx.db, source, destination, from_left, to_left), nothing
+    return serve_or_wait(
+        ctx,
+        [source],
+        ListValue,
+        limit,
+        lambda ctx: move(ctx.db, source, destination, from_left, to_left),
+        nothing,
     )

@@ -11,17 +11,21 @@ from collections.abc import Iterable, Set
 from typing import Any, Final
 
 from anystore.pulsards.commands.arguments import double, integer_between, not_negative
+from anystore.pulsards.commands.multi_pop import MultiPop, parse_multi_pop
 from anystore.pulsards.commands.random_members import random_members
-from anystore.pulsards.commands.scored_replies import flat, scored
+from anystore.pulsards.commands.scan import parse_cursor, parse_options
+from anystore.pulsards.commands.scored_replies import flat, nested, scored
 from anystore.pulsards.context import Context
 from anystore.pulsards.datatypes import SortedSetValue
 from anystore.pulsards.errors import OUT_OF_RANGE, SYNTAX, CommandError, wrong_arity
 from anystore.pulsards.keyspace import Database
 from anystore.pulsards.notifications import SORTED_SET
-from anystore.pulsards.numbers import INT64_MAX, parse_score
+from anystore.pulsards.numbers import INT64_MAX, format_double, parse_score
 from anystore.pulsards.registry import command
 from anystore.resp.types import NULL_ARRAY
 
+#: The words for the ends of a sorted set, in lower case.
+ENDS: Final = (b"min", b"max")
 _NOT_A_NUMBER: Final = b"ERR resulting score is not a number (NaN)"
 _XX_AND_NX: Final = b"ERR XX and NX options at the same time are not compatible"
 _GT_LT_NX: Final = b"ERR GT, LT, and/or NX options at the same time are not compatible"
@@ -203,6 +207,27 @@ def zrandmember(ctx: Context, args: list[bytes]) -> Any:
     return scored(ctx, [(value[member], member) for member in members])
 
 
+@command("zscan")
+def zscan(ctx: Context, args: list[bytes]) -> list[Any]:
+    """ZSCAN key cursor [MATCH pattern] [COUNT n]: the cursor to go on with, and members, each with its score.
+
+    O(count), but for the first call on a large sorted set, which indexes it in O(N). Since 2.8.
+    """
+    cursor = parse_cursor(args[2])
+    value = ctx.db.read_as(args[1], SortedSetValue)
+    if value is None:
+        return [b"0", []]
+    options = parse_options(args, 3)
+    cursor, members = value.scan(cursor, options.step, value.is_compact(ctx.engine.config.encoding_limits))
+    if options.matches is not None:
+        members = list(filter(options.matches, members))
+    reply = []
+    for member in members:
+        reply.append(member)
+        reply.append(format_double(value[member]))  # a bulk string in RESP3 as well
+    return [b"%d" % cursor, reply]
+
+
 # Removing
 
 
@@ -252,3 +277,21 @@ def pop_pairs(
     if not value:
         db.drop_empty(key)
     return pairs
+
+
+@command("zmpop")
+def zmpop(ctx: Context, args: list[bytes]) -> Any:
+    """ZMPOP numkeys key [key …] MIN|MAX [COUNT count]: pop from the first sorted set that exists (7.0).
+
+    The reply is its key and pairs of member and score. O(K) + O(M log N).
+    """
+    return pop_first(ctx.db, parse_multi_pop(args[1:], ENDS)) or NULL_ARRAY
+
+
+def pop_first(db: Database, asked: MultiPop) -> list[Any] | None:
+    """The key of the first sorted set that exists, with what was popped from it; None where none exists."""
+    for key in asked.keys:
+        value = db.modify_as(key, SortedSetValue)
+        if value is not None:
+            return [key, nested(pop_pairs(db, key, value, asked.first, asked.limit))]
+    return None
