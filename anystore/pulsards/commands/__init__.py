@@ -6,6 +6,10 @@ from importlib import import_module
 from typing import Final
 
 _GROUPS: Final = (
+    "bitfields",
+    "bitmaps",
+    "blocking_lists",
+    "blocking_sorted_sets",
     "client",
     "configuration",
     "connection",
@@ -15,14 +19,15 @@ _GROUPS: Final = (
     "info",
     "introspection",
     "keys",
-    "blocking_lists",
-    "blocking_sorted_sets",
+    "lcs",
     "lists",
     "monitoring",
+    "objects",
     "pubsub",
     "scan",
     "set_operations",
     "sets",
+    "sort",
     "sorted_set_operations",
     "sorted_set_ranges",
     "sorted_sets",

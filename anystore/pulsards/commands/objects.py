@@ -1,0 +1,86 @@
+"""OBJECT: how a value is kept, and how long nobody has asked for it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from anystore.pulsards.context import Context
+from anystore.pulsards.errors import CommandError
+from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.registry import command
+from anystore.resp.types import SimpleString
+
+#: The longest string that Redis keeps in one piece with its header.
+_EMBEDDED: Final = 44
+_SHARED_INTEGERS: Final = 10000
+_SHARED: Final = 2**31 - 1
+
+_HELP: Final = (
+    b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"ENCODING <key>",
+    b"    The encoding that Redis would keep the value in.",
+    b"FREQ <key>",
+    b"    How often the key is asked for; kept under an LFU policy only.",
+    b"IDLETIME <key>",
+    b"    The seconds since the key was last read or changed.",
+    b"REFCOUNT <key>",
+    b"    How many references to the value there are.",
+    b"HELP",
+    b"    This text.",
+)
+
+
+@command("object|encoding")
+def object_encoding(ctx: Context, args: list[bytes]) -> bytes | None:
+    """OBJECT ENCODING key → the encoding that Redis would have chosen, null without a key. O(1)."""
+    value = ctx.db.peek(args[2])
+    if value is None:
+        return None
+    if isinstance(value, bytearray):
+        return b"raw"
+    if isinstance(value, bytes):
+        return _string_encoding(value)
+    encoding: bytes = value.encoding(ctx.engine.config.encoding_limits)
+    return encoding
+
+
+def _string_encoding(value: bytes) -> bytes:
+    if parse_integer(value) is not None:
+        return b"int"
+    return b"embstr" if len(value) <= _EMBEDDED else b"raw"
+
+
+@command("object|refcount")
+def object_refcount(ctx: Context, args: list[bytes]) -> int | None:
+    """OBJECT REFCOUNT key → 1, or Redis' mark of a shared object for a small integer; null without a key."""
+    value = ctx.db.peek(args[2])
+    if value is None:
+        return None
+    number = parse_integer(value) if isinstance(value, bytes) else None
+    return _SHARED if number is not None and 0 <= number < _SHARED_INTEGERS else 1
+
+
+@command("object|idletime")
+def object_idletime(ctx: Context, args: list[bytes]) -> int | None:
+    """OBJECT IDLETIME key → seconds since the key was last read or changed, null without a key. O(1)."""
+    db = ctx.db
+    if db.peek(args[2]) is None:
+        return None
+    return max(ctx.engine.keyspace.now // 1000 - db.accessed[args[2]], 0)
+
+
+@command("object|freq")
+def object_freq(ctx: Context, args: list[bytes]) -> int | None:
+    """OBJECT FREQ key → an error, as no access frequencies are kept; null without a key."""
+    if ctx.db.peek(args[2]) is None:
+        return None
+    raise CommandError(
+        b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+        b"switching between policies at runtime LRU and LFU data will take some time to adjust."
+    )
+
+
+@command("object|help")
+def object_help(ctx: Context, args: list[bytes]) -> list[Any]:
+    """OBJECT HELP → the subcommands."""
+    return [SimpleString(line) for line in _HELP]
