@@ -24,5 +24,17 @@ class EncodingLimits:
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
 
+    @property
+    def list_listpack_bytes(self) -> int:
+        """The largest listpack of a list, in bytes."""
+        fill = self.list_max_listpack_size
+        return 4096 << min(-fill, 5) - 1 if fill < 0 else 8192
+
+    @property
+    def list_listpack_entries(self) -> int | None:
+        """The most elements in a listpack of a list, where the setting counts elements."""
+        fill = self.list_max_listpack_size
+        return None if fill < 0 else max(fill, 1)
+
 
 DEFAULT_LIMITS: Final = EncodingLimits()

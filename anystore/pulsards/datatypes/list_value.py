@@ -13,11 +13,6 @@ from anystore.pulsards.numbers import parse_integer
 # finds an index by blocks of 64 elements, an iterator walks element by element.
 _INDEXED_SLICE = 48
 
-# list-max-listpack-size: negative numbers stand for bytes, and no listpack exceeds the last of these in any
-# case.
-_SIZES = (4096, 8192, 16384, 32768, 65536)
-_SAFETY_LIMIT = 8192
-
 
 class ListValue(deque[bytes]):
     """A list: a deque of elements.
@@ -125,15 +120,10 @@ class ListValue(deque[bytes]):
         A list that has been found to be larger returns to a listpack only at half the limit, as in Redis;
         what it was between two questions is not known. O(1) for long lists, else O(n).
         """
-        fill = limits.list_max_listpack_size
         share = 2 if getattr(self, "_spilled", False) else 1
-        if fill >= 0:
-            compact = (
-                len(self) <= fill // share and self._listpack_size(_SAFETY_LIMIT) <= _SAFETY_LIMIT // share
-            )
-        else:
-            size = _SIZES[min(-fill, len(_SIZES)) - 1]
-            compact = self._listpack_size(size) <= size // share
+        room = limits.list_listpack_bytes
+        most = limits.list_listpack_entries
+        compact = (most is None or len(self) <= most // share) and self._listpack_size(room) <= room // share
         self._spilled = not compact
         return compact
 
