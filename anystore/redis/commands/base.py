@@ -47,6 +47,10 @@ FOREVER: Final = math.inf
 class Commands(ABC, Generic[S]):
     """The seam between command methods and whoever carries them out (a client, a pipeline)."""
 
+    queued_scripts: set[str] | None = None
+    """Of a pipeline: the SHA-1s of the scripts that it has queued in full since its last commit, which
+    `RedisScript` adds to and the pipeline empties. None for a client, which can look at each answer."""
+
     @overload
     @abstractmethod
     def execute_command(

@@ -8,6 +8,7 @@ from typing import Any
 from anystore.exceptions import InvalidArgument
 from anystore.redis.commands import arguments, replies
 from anystore.redis.commands.base import Argument, Commands, KeyT, S, ValueT
+from anystore.redis.script import RegisteredScript
 
 
 class ScriptingCommands(Commands[S]):
@@ -50,6 +51,10 @@ class ScriptingCommands(Commands[S]):
                 f"{command}: numkeys is {numkeys}, but {len(keys_and_args)} keys and arguments are given"
             )
         return self.execute_command(command, script, numkeys, *keys_and_args)
+
+    def register_script(self, script: str | bytes) -> RegisteredScript:
+        """A script as an object that is called with `keys` and `args` and loads itself when need be."""
+        return RegisteredScript(self, script)
 
     def script_exists(self, *args: KeyT) -> Awaitable[list[bool]]:
         """Whether the server has the scripts with these SHA-1s. O(N).
