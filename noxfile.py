@@ -1,0 +1,81 @@
+"""Everything that has to pass, in one command: `nox`. Single parts: `nox -s lint`, `nox -s tests-3.12 -- -k dsn`, …"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ("3.11", "3.12", "3.13")
+
+
+def is_there(version: str) -> bool:
+    """Whether this Python can be run. Version managers leave commands on PATH that only say they have none."""
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return True
+    command = shutil.which(f"python{version}")
+    return command is not None and subprocess.run([command, "-c", ""], capture_output=True).returncode == 0
+
+
+AVAILABLE = [version for version in PYTHONS if is_there(version)]
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.download_python = "never"
+# A Python that is not there is left out, but not all of them.
+nox.options.error_on_missing_interpreters = not AVAILABLE
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests", "docs"]
+
+
+def group(name: str) -> list[str]:
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Both type checkers: mypy strictly over the package, pyright over what users see of it."""
+    session.install(".[trio,uvloop]", *group("types"), *group("test"))
+    session.run("mypy")
+    session.run("pyright", "--pythonpath", f"{session.bin}/python")
+
+
+@nox.session(python=AVAILABLE or PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The tests, examples among them, in several processes; arguments go to pytest."""
+    session.install(".[trio,uvloop]", *group("test"))
+    session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation; a warning is an error."""
+    session.install(".[trio,uvloop]", *group("docs"))
+    session.run("mkdocs", "build", "--strict", "--site-dir", session.create_tmp())
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Which lines and branches the tests never take."""
+    session.install("-e", ".[trio,uvloop]", *group("test"))
+    session.run("coverage", "run", "-m", "pytest", "-n0", *session.posargs)
+    session.run("coverage", "report", "--show-missing", "--skip-covered")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """The figures beside the peers; arguments go to the benchmarks."""
+    session.install(".[trio,uvloop]", *group("test"), *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)
