@@ -14,6 +14,7 @@ _GROUPS: Final = (
     "configuration",
     "connection",
     "databases",
+    "dump",
     "expiry",
     "hashes",
     "info",
