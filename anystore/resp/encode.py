@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from anystore.resp.doubles import format_double
 from anystore.resp.types import (
     NO_REPLY,
     NULL_ARRAY,
@@ -67,21 +68,6 @@ def _write_items(write: Callable[[bytes], object], items: Any, protocol: int) ->
             write_reply(write, item, protocol)
 
 
-def format_double(value: float) -> bytes:
-    """A double as replies print it: the shortest digits that read back as the same number, 3 rather than 3.0.
-
-    Redis switches to an exponent where the plain form would be longer than about 17 digits; Python's
-    switch (1e16) is the same to within that, and the digits are the same.
-    """
-    if value != value:  # NaN, the only number unlike itself
-        return b"nan"
-    if value in (float("inf"), float("-inf")):
-        return b"inf" if value > 0 else b"-inf"
-    if value == int(value) and abs(value) < 1e17:
-        return b"-0" if value == 0 and str(value)[0] == "-" else b"%d" % int(value)
-    return repr(value).encode()
-
-
 def _write_double(write: Callable[[bytes], object], value: float, protocol: int) -> None:
     text = format_double(value)
     write(b"$%d\r\n%b\r\n" % (len(text), text) if protocol == 2 else b",%b\r\n" % text)
@@ -94,8 +80,8 @@ def _write_boolean(write: Callable[[bytes], object], value: bool, protocol: int)
         write(b"#t\r\n" if value else b"#f\r\n")
 
 
-def _write_bulk(write: Callable[[bytes], object], value: bytes | bytearray, protocol: int) -> None:
-    write(b"$%d\r\n%b\r\n" % (len(value), value))
+def _write_bulk(write: Callable[[bytes], object], value: bytearray, protocol: int) -> None:
+    write(b"$%d\r\n%b\r\n" % (len(value), bytes(value)))
 
 
 def _write_status(write: Callable[[bytes], object], value: bytes, protocol: int) -> None:
