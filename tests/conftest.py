@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import RealServer, redis_binary, run_server, valkey_binary
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 BACKENDS = [
     pytest.param(("asyncio", {}), id="asyncio"),
