@@ -1,0 +1,116 @@
+"""The client: every command of the server as a method, on the connections of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from anystore.exceptions import CommandTimeout, ConnectionFailed, OutcomeUnknown
+from anystore.redis import routing
+from anystore.redis.commands import CoreCommands
+from anystore.redis.commands.base import Argument, S
+from anystore.redis.connection import Bundle, Connection, ConnectionLost, Packed
+from anystore.resp.pack import encode_arguments, pack_command
+
+if TYPE_CHECKING:
+    from anystore.redis.store import RedisStore
+
+__all__ = ("Client",)
+
+
+class Client(CoreCommands[S]):
+    """Typed commands on a store's connections; made by `store.client()`, at no cost, as often as you like.
+
+    Ordinary commands of all tasks share one connection; a blocking one borrows a connection from the store's pool for
+    as long as it waits. Any number of tasks may use one client at the same time.
+    """
+
+    def __init__(self, store: RedisStore[S]) -> None:
+        self.store = store
+        self._plain = routing.plain_names() if store.sends_as_given else frozenset()
+
+    def __repr__(self) -> str:
+        return f"<Client {self.store}>"
+
+    def execute_command(
+        self,
+        *args: Argument,
+        reply: Callable[[Any], Any] | None = None,
+        decode: bool = True,
+        block: float | None = None,
+    ) -> Awaitable[Any]:
+        if args[0] in self._plain and decode and block is None:
+            return self.store.shared.call(args, reply)
+        return self._special(args, reply, decode, block)
+
+    async def execute(self, *args: Argument) -> Any:
+        """Carry out any command, given as its name and arguments, and return the server's reply.
+
+        The name may be in any case, and hold a subcommand ("config get"). What the reply looks like is the server's
+        matter, and differs between RESP2 and RESP3 for some commands.
+
+        Raises:
+            InvalidArgument: The command would change the connection under the tasks that share it.
+            ResponseError: The server refused it.
+        """
+        return await self.execute_command(*routing.normalised(args))
+
+    async def _special(
+        self,
+        args: Sequence[Any],
+        convert: Callable[[Any], Any] | None,
+        decode: bool,
+        block: float | None,
+    ) -> Any:
+        store = self.store
+        store.check_open()
+        hook: Callable[[Any], Any] | None = None
+        if block is None and args[0] not in routing.plain_names():
+            args = routing.normalised(args)
+            routing.refuse(args)
+            block = routing.block_seconds(args)
+        if not store.sends_as_given:
+            args = encode_arguments(args, store.encoding)
+        if store.names is not None:
+            hook = store.names.reply_hook(args)
+            args = store.names.outgoing(list(args))
+        if block is not None:
+            reply = await self._on_its_own(args, decode, block)
+        elif decode:
+            reply = await store.shared.call(args)
+        else:
+            reply = await store.shared.call_bytes(args)
+        if hook is not None:
+            reply = hook(reply)
+        return reply if convert is None else convert(reply)
+
+    async def _on_its_own(self, args: Sequence[Any], decode: bool, block: float) -> Any:
+        """Carry out a command that may block on the server, on a connection of its own.
+
+        Cancelled while it waits, or out of time, the connection is closed: that ends the command on the server, too.
+        """
+        packed = pack_command(args)
+        timeout = self.store.profile.command_timeout
+        limit = None if timeout is None or block == inf else block + timeout
+        for _ in range(self.store.profile.attempts + 1):
+            async with self.store.pool.lease() as connection:
+                reply = await _within(limit, connection, packed, decode)
+            if not isinstance(reply, ConnectionLost):
+                break
+            if reply.written:
+                error = ConnectionFailed if routing.is_read_only(args) else OutcomeUnknown
+                raise error(f"{reply}; the command may have been waiting on the server") from reply.__cause__
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+
+async def _within(limit: float | None, connection: Connection, packed: Packed, decode: bool) -> Any:
+    bundle = Bundle(1, decode=decode)
+    with anyio.move_on_after(limit):
+        failure = await connection.request(packed, bundle)
+        return bundle.replies[0] if failure is None else failure
+    return CommandTimeout(f"no reply within {limit} seconds, the command's own wait included")

@@ -1,0 +1,156 @@
+"""The shared connection of a store, for as long as the store lives: opened when needed, replaced when lost.
+
+What was never written is sent again by itself. What may have been carried out is sent again only if it just reads;
+otherwise the caller learns it by `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from anystore.backend import Waiter, current_backend
+from anystore.exceptions import ConnectionFailed, OutcomeUnknown, StoreError
+from anystore.redis.connection import Bundle, Connection, ConnectionLost, ConnectionStatistics, Packed, Spawn
+from anystore.redis.handshake import Opener
+from anystore.redis.routing import is_read_only
+from anystore.resp.pack import pack_command
+
+__all__ = ("SharedConnection",)
+
+
+class SharedConnection:
+    """One multiplexed connection for all ordinary commands."""
+
+    def __init__(self, opener: Opener, spawn: Spawn) -> None:
+        self._opener = opener
+        self._spawn = spawn
+        self._new_waiter = current_backend().waiter
+        self._live: Connection | None = None
+        self._opening = False
+        self._waiting: list[Waiter] = []
+        self._closed = False
+
+    async def call(self, args: Sequence[Any], convert: Callable[[Any], Any] | None = None) -> Any:
+        """Carry out one command and convert its reply.
+
+        Raises:
+            ResponseError: The server refused it.
+            ConnectionFailed, OutcomeUnknown, CommandTimeout: Trouble on the way.
+            TypeError: An argument cannot be sent.
+        """
+        packed = pack_command(args)
+        connection = self._live
+        if connection is None:
+            connection = await self.connection()
+        reply = await connection.request(packed)
+        if isinstance(reply, Exception):
+            reply = await self._again(reply, packed, None, lambda: is_read_only(args))
+        return reply if convert is None else convert(reply)
+
+    async def call_bytes(self, args: Sequence[Any], convert: Callable[[Any], Any] | None = None) -> Any:
+        """As `call`, with the strings of the reply left as bytes."""
+        bundle = Bundle(1, decode=False)
+        await self.call_bundle(pack_command(args), bundle, lambda: is_read_only(args))
+        (reply,) = bundle.replies
+        if isinstance(reply, Exception):
+            raise reply
+        return reply if convert is None else convert(reply)
+
+    async def call_bundle(self, packed: Packed, bundle: Bundle, read_only: Callable[[], bool]) -> None:
+        """Carry out a bundle of commands, whose replies, errors among them, are in the bundle afterwards."""
+        connection = self._live or await self.connection()
+        failure = await connection.request(packed, bundle)
+        if failure is not None:
+            await self._again(failure, packed, bundle, read_only)
+
+    async def _again(
+        self, reply: Any, packed: Packed, bundle: Bundle | None, read_only: Callable[[], bool]
+    ) -> Any:
+        """Something went wrong: send the command again if that is safe, raise what it was otherwise."""
+        attempts = self._opener.profile.attempts
+        while isinstance(reply, ConnectionLost):
+            if reply.written and not read_only():
+                raise OutcomeUnknown(
+                    f"{reply}; the server may have carried out the command"
+                ) from reply.__cause__
+            if attempts < 0:
+                raise ConnectionFailed(str(reply)) from reply.__cause__
+            attempts -= 1
+            if bundle is not None:
+                bundle.replies = []
+                bundle.begun = False
+            connection = await self.connection()
+            reply = await connection.request(packed, bundle)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def connection(self) -> Connection:
+        """The connection; opened, with all attempts that the profile allows, if there is none.
+
+        However many tasks want it, one connection is opened for all, and none of them can cancel that for the others.
+        """
+        if self._live is not None:
+            return self._live
+        if self._closed:
+            raise StoreError("the store is closed")
+        if not self._opening:
+            self._opening = True
+            self._spawn(self._open)
+        waiter = self._new_waiter()
+        self._waiting.append(waiter)
+        outcome = await waiter
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert isinstance(outcome, Connection)
+        return outcome
+
+    async def _open(self) -> None:
+        outcome: Connection | StoreError | None = None
+        try:
+            outcome = await self._opener.open_persistently(
+                self._wanted,
+                timeout=self._opener.profile.command_timeout,
+                idle_limit=self._opener.profile.health_check_interval,
+                on_lost=self._lost,
+            )
+            if outcome.closed:
+                outcome = ConnectionFailed(f"{self._opener.profile.address} closed the connection at once")
+            elif self._closed:
+                outcome.close()
+                outcome = None
+            else:
+                self._live = outcome
+                if outcome.is_blind:
+                    outcome.listen()
+        except StoreError as error:
+            outcome = error
+        finally:
+            self._opening = False
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                if not waiter.done():
+                    # Each its own error: tasks that raise the same one would write into each other's traceback.
+                    own = outcome if isinstance(outcome, Connection) else copy.copy(outcome)
+                    waiter.set_result(own or StoreError("the store is closed"))
+
+    def _wanted(self) -> bool:
+        return any(not waiter.done() for waiter in self._waiting)
+
+    def _lost(self, connection: Connection) -> None:
+        if self._live is connection:
+            self._live = None
+
+    def close(self) -> None:
+        """Close the connection; whoever waits for a reply gets an error. Harmless when done twice."""
+        self._closed = True
+        if self._live is not None:
+            self._live.close()
+
+    def statistics(self) -> ConnectionStatistics:
+        """Counters of the connection; all zero while there is none. O(1)."""
+        if self._live is None:
+            return ConnectionStatistics(in_flight=0, unsent=0, closed=True)
+        return self._live.statistics()

@@ -1,0 +1,233 @@
+"""The store with a Redis or Valkey server behind it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from anyio.abc import ByteStream
+
+from anystore.dsn import ConnectionString, Host
+from anystore.exceptions import ImproperlyConfigured, StoreError
+from anystore.options import ClientOptions, Options, TLSOptions
+from anystore.redis.client import Client
+from anystore.redis.commands.base import S
+from anystore.redis.connection import Connection, ConnectionStatistics
+from anystore.redis.handshake import Opener, Profile
+from anystore.redis.namespace import Namespace
+from anystore.redis.pool import Pool, PoolStatistics
+from anystore.redis.shared import SharedConnection
+from anystore.store import RemoteStore
+from anystore.streams import open_tcp, open_tls, open_unix, tls_context
+
+if TYPE_CHECKING:
+    from anystore.redis.channels import Channels
+    from anystore.redis.lock import Lock
+    from anystore.redis.monitor import Monitor
+    from anystore.redis.pipeline import Pipeline
+    from anystore.redis.pubsub import PubSub
+
+__all__ = ("RedisStore", "StoreStatistics")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """What `RedisStore.statistics` gives."""
+
+    shared: ConnectionStatistics
+    """The connection of all ordinary commands."""
+    pool: PoolStatistics
+    """The connections that one task has for itself."""
+
+
+class _NotOpen:
+    """Stands for the connections of a store that has none, so that using them need not be asked about first."""
+
+    def __init__(self, store: RedisStore[Any]) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        self._store.check_open()
+        raise StoreError(f"{self._store}: the store is not connected yet")
+
+
+class RedisStore(RemoteStore[S]):
+    """A store on a Redis or Valkey server: `redis`, `valkey`, with TLS `rediss`, `valkeys`, and `redis+unix`.
+
+    For other stores that speak the protocol: derive from it and override `connect_stream`.
+    """
+
+    default_database: ClassVar[str] = "0"
+    default_address: ClassVar[Host] = ("localhost", 6379)
+    options: ClientOptions
+
+    def __init__(self, url: ConnectionString, options: Options) -> None:
+        super().__init__(url, options)
+        self.shared = cast(SharedConnection, _NotOpen(self))
+        self.pool = cast(Pool, _NotOpen(self))
+        self.opener = cast(Opener, _NotOpen(self))
+        prefix = self.namespace.encode(self.encoding)
+        self.names = Namespace(prefix, self.encoding) if prefix else None
+        """What prefixes keys and channels; None without a namespace."""
+        self.sends_as_given = self.names is None and self.encoding.lower() in ("utf-8", "utf8")
+        """Whether commands can be packed as they are given."""
+
+    @classmethod
+    def options_class(cls, scheme: str) -> type[Options]:
+        return TLSOptions if scheme in ("rediss", "valkeys") else ClientOptions
+
+    def check_database(self, database: str) -> None:
+        if not (database.isascii() and database.isdigit()):
+            raise ImproperlyConfigured(f"database {database!r}: must be a number, such as 0")
+
+    @property
+    def profile(self) -> Profile:
+        """What the store's connections have in common."""
+        return self.opener.profile
+
+    # Lifetime.
+
+    async def connect(self) -> None:
+        """Open the shared connection. Called when the store is entered.
+
+        Raises:
+            ConnectionFailed: The server could not be reached, after all attempts that the options allow.
+            AuthenticationError: It does not accept the user and password.
+        """
+        await self.shared.connection()
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        group = self.task_group
+        self.opener = Opener(self._make_profile(), self.connect_stream, group.start_soon)
+        self.shared = SharedConnection(self.opener, group.start_soon)
+        self.pool = Pool(
+            self.open_connection, limit=self.options.pool_size, timeout=self.options.pool_timeout
+        )
+
+    async def close(self) -> None:
+        if self.is_open:
+            self.pool.close()
+            self.shared.close()
+            for name, kind in (("shared", SharedConnection), ("pool", Pool), ("opener", Opener)):
+                setattr(self, name, cast(kind, _NotOpen(self)))
+        await super().close()
+
+    def _make_profile(self) -> Profile:
+        options = self.options
+        host, port = self.address
+        return Profile(
+            address=host if port is None else f"{host}:{port}",
+            user=self.user,
+            password=self.password,
+            database=int(self.database),
+            protocol=options.protocol,
+            client_name=options.client_name,
+            encoding=options.encoding if options.decode_responses else None,
+            errors=options.encoding_errors,
+            connect_timeout=options.connect_timeout,
+            command_timeout=options.command_timeout,
+            health_check_interval=options.health_check_interval,
+            attempts=options.reconnect_attempts,
+            delay=options.reconnect_delay,
+            max_delay=options.reconnect_max_delay,
+        )
+
+    async def connect_stream(self) -> ByteStream:
+        """Open a stream to the server: what the option of this name gives, or what the connection string says.
+
+        Raises:
+            OSError: The server cannot be reached.
+        """
+        if self.options.connect_stream is not None:
+            return cast(ByteStream, await self.options.connect_stream())
+        host, port = self.address
+        if port is None:
+            return await open_unix(host)
+        stream = await open_tcp(host, port)
+        if isinstance(self.options, TLSOptions):
+            return await open_tls(stream, _tls_context(self.options), host)
+        return stream
+
+    async def open_connection(self) -> Connection:
+        """Open a connection of its own, outside of the pool's count; close it yourself."""
+        return await self.opener.open_persistently(
+            lambda: True, idle_limit=self.options.health_check_interval
+        )
+
+    # Commands.
+
+    def client(self) -> Client[S]:
+        """A client with typed commands, on the store's connections."""
+        return Client(self)
+
+    async def execute(self, *args: Any, **options: Any) -> Any:
+        """Carry out any command, and return the server's reply: see `Client.execute`."""
+        return await self.client().execute(*args)
+
+    def pipeline(self, transaction: bool = True) -> Pipeline[S]:
+        """Commands that are sent together, by default as a transaction: see `Pipeline`."""
+        from anystore.redis.pipeline import Pipeline
+
+        return Pipeline(self, transaction=transaction)
+
+    async def transaction(
+        self, func: Callable[[Pipeline[S]], Awaitable[T] | T], *keys: Any, **options: Any
+    ) -> Any:
+        from anystore.redis.pipeline import run_transaction
+
+        return await run_transaction(self, func, *keys, **options)
+
+    def monitor(self) -> Monitor:
+        """Every command that the server is given, by whomever: see `Monitor`."""
+        from anystore.redis.monitor import Monitor
+
+        return Monitor(self)
+
+    def pubsub(self, protocol: Any = None) -> PubSub[S]:
+        from anystore.redis.pubsub import PubSub
+
+        return PubSub(self, protocol=protocol)
+
+    def channels(self, protocol: Any = None, namespace: str | None = None) -> Channels[S]:
+        from anystore.redis.channels import Channels
+
+        return Channels(self.pubsub(protocol), namespace=namespace)
+
+    def lock(self, name: str | bytes, **options: Any) -> Lock:
+        """A lock that all users of the server see: see `Lock`."""
+        from anystore.redis.lock import Lock
+
+        return Lock(self.client(), name, **options)
+
+    async def ping(self) -> bool:
+        """True when the server answers."""
+        return await self.client().ping()
+
+    async def flush(self) -> bool:
+        """Remove all keys of the database; of the namespace, if there is one. O(N) in the keys."""
+        return await self.client().flushdb()
+
+    def statistics(self) -> StoreStatistics:
+        """Counters of the store's connections at this moment. O(1)."""
+        return StoreStatistics(self.shared.statistics(), self.pool.statistics())
+
+
+def _tls_context(options: TLSOptions) -> ssl.SSLContext:
+    if options.ssl_context is not None:
+        return cast(ssl.SSLContext, options.ssl_context)
+    return tls_context(
+        ca_file=options.ssl_ca_certs,
+        cert_file=options.ssl_certfile,
+        key_file=options.ssl_keyfile,
+        key_password=options.ssl_keyfile_password,
+        verify=options.ssl_cert_reqs,
+        check_hostname=options.ssl_check_hostname,
+        minimum_version=ssl.TLSVersion.TLSv1_3
+        if options.ssl_min_version == "TLSv1.3"
+        else ssl.TLSVersion.TLSv1_2,
+    )
