@@ -89,6 +89,24 @@ def _checked_score(text: bytes, value: float) -> float | None:
     return value
 
 
+def parse_bound(text: bytes) -> float | None:
+    """The double at an end of a range of scores, or None.
+
+    There Redis takes what C's `strtod` makes of the text: beyond `parse_score`, nothing at all is 0, what no
+    double can hold becomes infinity or 0, and the text ends at a zero byte.
+    """
+    value = parse_score(text)
+    if value is not None:
+        return value
+    text, ended, _ = text.partition(b"\0")
+    if not text:
+        return 0.0
+    match = _DECIMAL.match(text)
+    if match is not None and (match[2] or match[3]):
+        return float(text)
+    return parse_score(text) if ended else None
+
+
 class LongDouble(NamedTuple):
     """A finite number of x87's 80-bit format: `mantissa * 2 ** exponent`, at most 64 bits of mantissa.
 

@@ -14,6 +14,7 @@ from anystore.pulsards.numbers import (
     LongDouble,
     format_double,
     format_long_double,
+    parse_bound,
     parse_integer,
     parse_long_double,
     parse_score,
@@ -158,6 +159,29 @@ class TestDoubles:
     )
     def test_what_is_refused(self, text: bytes) -> None:
         assert parse_score(text) is None
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("text", "number"),
+        [
+            (b"1.5", 1.5),
+            (b"-inf", -inf),
+            (b"", 0.0),
+            (b"1e400", inf),
+            (b"-1e400", -inf),
+            (b"1e-400", 0.0),
+            (b"2\x00anything", 2.0),
+            (b"inf\x00", inf),
+            (b"\x00", 0.0),
+        ],
+    )
+    def test_what_is_read(self, text: bytes, number: float) -> None:
+        assert parse_bound(text) == number
+
+    @pytest.mark.parametrize("text", [b"nan", b"1 ", b"1_0", b"e1", b".", b"+", b"1x", b"x\x00"])
+    def test_what_is_refused(self, text: bytes) -> None:
+        assert parse_bound(text) is None
 
 
 class TestLongDoubles:

@@ -11,7 +11,7 @@ from sortedcontainers import SortedList
 
 from anystore.pulsards.datatypes.limits import EncodingLimits
 from anystore.pulsards.datatypes.sampling import Collection
-from anystore.pulsards.numbers import parse_score
+from anystore.pulsards.numbers import parse_bound
 
 # A plain list with bisection is quicker up to about this size (measured), and much lighter when it is small.
 _LIST_LIMIT = 2000
@@ -29,8 +29,8 @@ class ScoreRange(NamedTuple):
     def parse(cls, low: bytes, high: bytes) -> ScoreRange | None:
         """From arguments such as `-inf`, `(1.5`, `3`; None when one is not a float."""
         low_open, high_open = low[:1] == b"(", high[:1] == b"("
-        start = parse_score(low[1:] if low_open else low)
-        stop = parse_score(high[1:] if high_open else high)
+        start = parse_bound(low[1:] if low_open else low)
+        stop = parse_bound(high[1:] if high_open else high)
         if start is None or stop is None:
             return None
         return cls(start, stop, low_open, high_open)

@@ -138,8 +138,9 @@ class TestRanges:
             (b"(1", b"(+inf", ScoreRange(1, inf, True, True)),
             (b"-inf", b"1e1", ScoreRange(-inf, 10)),
             (b"nan", b"2", None),
-            (b"1", b"", None),
-            (b"(", b"1", None),
+            (b"1", b"x", None),
+            (b"1", b"", ScoreRange(1, 0)),
+            (b"(", b"1", ScoreRange(0, 1, True)),
             (b"((1", b"1", None),
         ],
     )
