@@ -1,0 +1,142 @@
+"""The same commands on pulsards, Valkey and Redis: whatever is not the same must stand in a table of reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from tests.pulsards.peers import Argument, EngineClient, RealClient
+from tests.servers import RealServer
+
+Command = Sequence[Argument]
+#: (server, command as text) -> why its reply differs from ours.
+Differences = Mapping[tuple[str, str], str]
+
+#: Commands whose replies are in no particular order.
+UNORDERED = {"smembers", "sinter", "sunion", "sdiff", "sscan", "zscan", "hscan", "keys", "scan"}
+_PAIRED = {"zscan", "hscan"}
+
+
+def split(text: str | Command) -> Command:
+    """A command from its text; one with spaces in an argument is given as a sequence."""
+    return text.split(" ") if isinstance(text, str) else text
+
+
+def text_of(command: Command) -> str:
+    return " ".join(item.decode("latin-1") if isinstance(item, bytes) else str(item) for item in command)
+
+
+def canonical(command: Command, reply: Any) -> Any:
+    """A reply with what has no order put in one."""
+    name = (command[0].decode("latin-1") if isinstance(command[0], bytes) else str(command[0])).lower()
+    if isinstance(reply, set):
+        return sorted(reply)
+    if name not in UNORDERED or not isinstance(reply, list):
+        return reply
+    if name.endswith("scan"):
+        cursor, found = reply
+        if name in _PAIRED:
+            return [cursor, sorted(zip(found[::2], found[1::2], strict=True))]
+        return [cursor, sorted(found)]
+    return sorted(reply)
+
+
+class Differential:
+    """One client on an engine of its own, one on Valkey, and one on Redis where it is installed."""
+
+    def __init__(
+        self,
+        valkey: RealServer,
+        redis_server: RealServer | None,
+        protocol: int = 2,
+        known: Differences | None = None,
+        **settings: str,
+    ) -> None:
+        self.engine = EngineClient(**settings)
+        self.servers = {"valkey": RealClient(valkey.port)}
+        if redis_server is not None:
+            self.servers["redis"] = RealClient(redis_server.port)
+        self.known = known or {}
+        for client in (self.engine, *self.servers.values()):
+            client.execute("HELLO", protocol)
+            client.execute("FLUSHALL")
+
+    def __enter__(self) -> Differential:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for client in self.servers.values():
+            client.close()
+
+    def check(self, commands: Iterable[str | Command], *, without: Iterable[str] = ()) -> list[Any]:
+        """Run commands everywhere (but on servers left out) and compare the replies; they are returned."""
+        listed = [split(command) for command in commands]
+        ours = [canonical(command, self.engine.execute(*command)) for command in listed]
+        for name, client in self.servers.items():
+            if name in without:
+                continue
+            theirs = client.run(listed)
+            for command, mine, reply in zip(listed, ours, theirs, strict=True):
+                self._compare(name, command, mine, canonical(command, reply))
+        return ours
+
+    def _compare(self, name: str, command: Command, ours: Any, theirs: Any) -> None:
+        reason = self.known.get((name, text_of(command)))
+        if reason is None:
+            assert ours == theirs, f"{text_of(command)}: pulsards {ours!r}, {name} {theirs!r}"
+        else:
+            assert ours != theirs, f"{text_of(command)} is the same on {name} after all ({reason})"
+
+    def check_state(self, *, encodings: bool = True) -> None:
+        """Compare what all keys hold now, whether they expire, and how they are encoded."""
+        keys = sorted(self.engine.execute("KEYS", "*"))
+        for name, client in self.servers.items():
+            assert sorted(client.execute("KEYS", "*")) == keys, name
+        commands: list[Command] = []
+        for key in keys:
+            commands.append(("TTL", key))
+            commands.append(_READERS[self.engine.execute("TYPE", key)](key))
+        self.check(commands)
+        if encodings:
+            self.check([("OBJECT", "ENCODING", key) for key in keys])
+
+    def events(self, commands: Iterable[str | Command], **options: Any) -> list[Any]:
+        """Run commands everywhere, compare their replies, and the keyspace events that they cause."""
+        listeners = {"pulsards": EngineClient(self.engine.engine)}
+        peers: dict[str, Any] = {"pulsards": self.engine, **self.servers}
+        seen: dict[str, list[Any]] = {}
+        for name, client in self.servers.items():
+            listeners[name] = RealClient(client.port)  # type: ignore[assignment]
+        for name, listener in listeners.items():
+            peers[name].execute("CONFIG", "SET", "notify-keyspace-events", "KEAmn")
+            listener.execute("HELLO", 3)
+            listener.execute("PSUBSCRIBE", "__key*__:*")
+        try:
+            self.check(commands, **options)
+            for name, listener in listeners.items():
+                seen[name] = []
+                listener.send("PING")
+                while (message := listener.receive()) != b"PONG":
+                    seen[name].append(message[1][2:])
+        finally:
+            for name, listener in listeners.items():
+                listener.close()
+                peers[name].execute("CONFIG", "SET", "notify-keyspace-events", "")
+        for name, messages in seen.items():
+            assert messages == seen["pulsards"], name
+        return seen["pulsards"]
+
+
+_READERS = {
+    b"string": lambda key: ("GET", key),
+    b"list": lambda key: ("LRANGE", key, 0, -1),
+    b"set": lambda key: ("SMEMBERS", key),
+    b"zset": lambda key: ("ZRANGE", key, 0, -1, "WITHSCORES"),
+    b"hash": lambda key: ("HGETALL", key),
+}
