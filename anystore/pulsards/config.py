@@ -87,6 +87,36 @@ def _event_classes(text: str) -> int:
     return classes
 
 
+OutputLimits = Mapping[str, tuple[int, int, int]]
+
+_OUTPUT_LIMITS: Final[OutputLimits] = {
+    "normal": (0, 0, 0),
+    "slave": (256 * 2**20, 64 * 2**20, 60),
+    "pubsub": (32 * 2**20, 8 * 2**20, 60),
+}
+
+
+def _output_limits(text: str) -> OutputLimits:
+    """`class hard soft seconds`, once or more; a class not named keeps its default."""
+    words = text.split()
+    if not words or len(words) % 4:
+        raise ValueError("Wrong number of arguments in buffer limit configuration.")
+    limits = dict(_OUTPUT_LIMITS)
+    for position in range(0, len(words), 4):
+        name, hard, soft, seconds = words[position : position + 4]
+        kind = "slave" if name.lower() == "replica" else name.lower()
+        if kind not in limits:
+            raise ValueError("Invalid client class specified in buffer limit configuration.")
+        if not seconds.isdigit():
+            raise ValueError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+        limits[kind] = (parse_memory(hard), parse_memory(soft), int(seconds))
+    return limits
+
+
+def _show_output_limits(limits: OutputLimits) -> str:
+    return " ".join(f"{name} {hard} {soft} {seconds}" for name, (hard, soft, seconds) in limits.items())
+
+
 _DIRECTIVES: Final = (
     Directive("databases", 16, _integer(1, 2**31 - 1), mutable=False),
     Directive("requirepass", "", str),
@@ -96,6 +126,8 @@ _DIRECTIVES: Final = (
     Directive("maxclients", 10000, _integer(1, 2**32 - 1)),
     Directive("timeout", 0, _integer(0, 2**31 - 1)),
     Directive("proto-max-bulk-len", 512 * 1024 * 1024, parse_memory),
+    Directive("client-query-buffer-limit", 2**30, parse_memory),
+    Directive("client-output-buffer-limit", _OUTPUT_LIMITS, _output_limits, _show_output_limits),
     Directive("slowlog-log-slower-than", 10000, _integer(-1, 2**63 - 1)),
     Directive("slowlog-max-len", 128, _integer(0, 2**63 - 1)),
     Directive("notify-keyspace-events", 0, _event_classes, notifications.format_classes),
@@ -141,12 +173,16 @@ class Config:
         self.unixsocket: str = values["unixsocket"]
         self.maxclients: int = values["maxclients"]
         self.proto_max_bulk_len: int = values["proto-max-bulk-len"]
-        self.pubsub_output_limit: tuple[int, int, int] | None = (32 * 1024 * 1024, 8 * 1024 * 1024, 60)
+        self.query_buffer_limit: int = values["client-query-buffer-limit"]
+        self.output_limits: OutputLimits = values["client-output-buffer-limit"]
         self.encoding_limits = EncodingLimits()
 
     def apply(self, engine: Engine) -> None:
         """Let a server go by these settings, now and after every `set`."""
         self._engine = engine
+        engine.idle_timeout = self.values["timeout"] * 1000
+        if engine.idle_timeout:
+            engine.keyspace.falls_due(engine.keyspace.now + engine.idle_timeout)
         engine.keyspace.notify_classes = self.values["notify-keyspace-events"]
         engine.slowlog.configure(self.values["slowlog-log-slower-than"], self.values["slowlog-max-len"])
 

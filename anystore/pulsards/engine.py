@@ -20,7 +20,7 @@ from anystore.pulsards.commands import load as load_commands
 from anystore.pulsards.config import Config
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError, wrong_arity
-from anystore.pulsards.keyspace import Database, Keyspace
+from anystore.pulsards.keyspace import NEVER, Database, Keyspace
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.registry import CommandEntry, build_table
@@ -60,7 +60,9 @@ class Engine:
         self.guarded = False
         #: Told when something falls due earlier than `announce_due` said.
         self.due_watchers: dict[Callable[[], None], None] = {}
-        self._announced_due: int | None = None
+        self._announced_due = NEVER
+        #: Milliseconds after which an idle client is closed; 0 never closes one.
+        self.idle_timeout = 0
         self._client_ids = count(1)
         self._waiter_numbers = count()
         self._deadlines: list[tuple[int, int, Waiter]] = []
@@ -84,6 +86,8 @@ class Engine:
         session = Session(self, address, local_address)
         self.sessions[session.id] = session
         self.statistics.connections_received += 1
+        if self.idle_timeout:
+            self.keyspace.falls_due(self.keyspace.now + self.idle_timeout)
         return session
 
     def forget_session(self, session: Session) -> None:
@@ -114,27 +118,30 @@ class Engine:
             outbox, self.outbox = self.outbox, {}
             for session in outbox:
                 session.deliver()
-        if self.due_watchers:
-            due = self.next_due()
-            if due is not None and (self._announced_due is None or due < self._announced_due):
-                self._announced_due = due
-                for earlier in tuple(self.due_watchers):
-                    earlier()
+        if self.keyspace.nearest < self._announced_due:
+            self._announced_due = self.keyspace.nearest
+            for earlier in tuple(self.due_watchers):
+                earlier()
 
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
-        expiry = self.keyspace.next_expiry()
+        due = [self.keyspace.next_expiry()]
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if waiter.session.waiter is waiter:
-                return deadline if expiry is None else min(deadline, expiry)
+                due.append(deadline)
+                break
             heapq.heappop(self._deadlines)
-        return expiry
+        if self.idle_timeout:
+            active = (session.last_active for session in self.sessions.values() if session.can_idle_out)
+            due.append(min((when + self.idle_timeout for when in active), default=None))
+        return min((when for when in due if when is not None), default=None)
 
     def announce_due(self) -> int | None:
         """`next_due`, remembered: the `due_watchers` are told once something falls due before it."""
-        self._announced_due = self.next_due()
-        return self._announced_due
+        due = self.next_due()
+        self._announced_due = self.keyspace.nearest = NEVER if due is None else due
+        return due
 
     def run_due(self) -> None:
         """Do what has fallen due, a bounded amount of it; follow with `flush`."""
@@ -147,6 +154,10 @@ class Engine:
                 waiter.session.unpark(waiter.timeout_reply)
         if self.keyspace.ready:
             self.serve_waiters()
+        if self.idle_timeout:
+            for session in tuple(self.sessions.values()):
+                if session.can_idle_out and session.last_active + self.idle_timeout <= now:
+                    self.close_session(session)
 
     # Commands
 
@@ -234,6 +245,7 @@ class Engine:
         waiter.park()
         if waiter.deadline is not None:
             heapq.heappush(self._deadlines, (waiter.deadline, next(self._waiter_numbers), waiter))
+            self.keyspace.falls_due(waiter.deadline)
 
     def serve_waiters(self) -> None:
         """Try the parked commands of every key that changed, first come first served.

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 V = TypeVar("V")
 
+#: A moment that does not come.
+NEVER = 2**63
 #: Keys expired in one turn of the active expiry, so that a storm of them never holds the loop for long.
 EXPIRED_PER_TURN = 500
 
@@ -34,6 +36,8 @@ class Keyspace:
     def __init__(self, count: int, notify: Callable[[Database, bytes, bytes, int], None]) -> None:
         """`count` databases; `notify(database, key, event, class)` publishes a keyspace event."""
         self.now = 0  # milliseconds since 1970, set by the engine at the start of each turn
+        #: No later than the next moment at which anything is due, here or in the engine.
+        self.nearest = NEVER
         self.notify_classes = 0
         self.notify = notify
         self.dirty = 0  # changes since the server started; who cares keeps the figure it saw last
@@ -44,6 +48,11 @@ class Keyspace:
         #: Keys that changed while somebody waits for them, in order.
         self.ready: dict[tuple[Database, bytes], None] = {}
         self.databases = [Database(self, index) for index in range(count)]
+
+    def falls_due(self, when: int) -> None:
+        """Something is due at `when`, in milliseconds since 1970."""
+        if when < self.nearest:
+            self.nearest = when
 
     def next_expiry(self) -> int | None:
         """When the next key falls due, in milliseconds since 1970; None when no key has a time to live."""
@@ -271,6 +280,7 @@ class Database:
             self.expires.pop(key, None)
             return
         self.expires[key] = when
+        self.keyspace.falls_due(when)
         deadlines = self._deadlines
         heapq.heappush(deadlines, (when, key))
         # Expiries moved again and again leave dead entries behind: once they outnumber the live ones twice,

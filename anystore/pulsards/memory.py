@@ -24,10 +24,16 @@ class MemoryStream(ByteStream):
         self._session = engine.connect(address, address)
         self._session.deliver = self._deliver
         self._arrived: anyio.Event | None = None
+        self._unread: list[bytes] = []
         self._closed = False
 
     def _deliver(self) -> None:
-        if self._arrived is not None:
+        session = self._session
+        if session.has_output():
+            data = session.take_output()
+            self._unread.append(data)
+            session.hold(session.unsent_bytes + len(data))
+        if self._arrived is not None and (self._unread or session.closing or self._closed):
             self._arrived.set()
 
     async def send(self, item: bytes) -> None:
@@ -44,9 +50,8 @@ class MemoryStream(ByteStream):
             raise anyio.BrokenResourceError
         self._engine.statistics.bytes_received += len(item)
         session.receive(item)
+        self._deliver()
         self._engine.flush()
-        if self._arrived is not None and (session.has_output() or session.closing):
-            self._arrived.set()
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """What the server has queued for this client, all of it, whatever `max_bytes` says.
@@ -59,12 +64,13 @@ class MemoryStream(ByteStream):
             if self._closed:
                 await anyio.lowlevel.checkpoint()
                 raise anyio.ClosedResourceError
-            if session.has_output() and not session.aborted:
+            if self._unread and not session.aborted:
                 await anyio.lowlevel.checkpoint()
-                if session.has_output():  # another turn may have come in between
-                    data = session.take_output()
-                    self._engine.statistics.bytes_sent += len(data)
-                    return data
+                data = b"".join(self._unread)
+                self._unread.clear()
+                session.unsent_bytes = 0
+                self._engine.statistics.bytes_sent += len(data)
+                return data
             elif session.closing:
                 await anyio.lowlevel.checkpoint()
                 raise anyio.EndOfStream

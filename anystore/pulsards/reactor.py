@@ -38,7 +38,7 @@ if available:
 class _Connection:
     """One client's socket, its session, and what the socket would not take yet."""
 
-    __slots__ = ("fd", "reactor", "session", "sock", "unsent")
+    __slots__ = ("behind", "fd", "reactor", "session", "sock", "unsent")
 
     def __init__(self, reactor: Reactor, sock: socket.socket, session: Session) -> None:
         self.reactor = reactor
@@ -46,6 +46,7 @@ class _Connection:
         self.fd = sock.fileno()
         self.session = session
         self.unsent: memoryview | None = None
+        self.behind: list[bytes] = []  # what was queued since, to be sent after it
 
     def readable(self) -> None:
         session = self.session
@@ -83,11 +84,15 @@ class _Connection:
                 session.engine.statistics.bytes_sent += sent
                 if sent < len(data):
                     self.unsent = memoryview(data)[sent:]
-                    session.unsent_bytes = len(data) - sent
+                    session.hold(len(self.unsent))
                     self.reactor.epoll.modify(self.fd, _IN | _OUT)
                     return
             if session.closing:
                 self.close()
+        elif session.has_output():
+            data = session.take_output()
+            self.behind.append(data)
+            session.hold(session.unsent_bytes + len(data))
 
     def writable(self) -> None:
         """The socket takes more: send what waits, then what was queued since."""
@@ -100,15 +105,19 @@ class _Connection:
         except OSError:
             self.close()
             return
-        self.session.engine.statistics.bytes_sent += sent
+        session = self.session
+        session.engine.statistics.bytes_sent += sent
+        session.unsent_bytes -= sent
         if sent < len(self.unsent):
             self.unsent = self.unsent[sent:]
-            self.session.unsent_bytes = len(self.unsent)
-            return
-        self.unsent = None
-        self.session.unsent_bytes = 0
-        self.reactor.epoll.modify(self.fd, _IN)
-        self.deliver()
+        elif self.behind:
+            self.unsent = memoryview(b"".join(self.behind))
+            self.behind.clear()
+        else:
+            self.unsent = None
+            session.hold(0)
+            self.reactor.epoll.modify(self.fd, _IN)
+            self.deliver()
 
     def close(self) -> None:
         """Close the socket and the session; safe to call twice."""

@@ -50,7 +50,6 @@ class Session(Context):
     __slots__ = (
         "_backlog",
         "_out",
-        "_out_bytes",
         "_over_soft_limit_since",
         "_receiving",
         "aborted",
@@ -120,8 +119,8 @@ class Session(Context):
         self.guarded = False
         self.deliver: Callable[[], None] = _nobody
         self._out: list[bytes] = []
-        self._out_bytes = 0  # what others pushed and the driver has not taken yet
-        self.unsent_bytes = 0  # what the driver has taken and the client has not
+        #: What the driver has taken and the client has not, in bytes; see `hold`.
+        self.unsent_bytes = 0
         self._over_soft_limit_since: int | None = None
         self._backlog: deque[list[bytes]] = deque()
         self._receiving = False
@@ -145,6 +144,11 @@ class Session(Context):
             self._backlog.extend(commands)
         else:
             self._run(commands)
+        if self.parser.partial and self.parser.buffered > self.engine.config.query_buffer_limit:
+            logger.warning("%r closed: its unfinished command is over client-query-buffer-limit", self)
+            self.engine.statistics.query_limit_disconnections += 1
+            self.engine.close_session(self)
+            return
         if self.parser.error is not None and not self.closing and self.waiter is None and not self._backlog:
             self._refuse_bytes()
 
@@ -202,6 +206,7 @@ class Session(Context):
         self.guarded = (
             not self.authenticated
             or self.queue is not None
+            or self.no_touch
             or (self.protocol == 2 and bool(self.channels or self.patterns or self.shard_channels))
         )
 
@@ -217,7 +222,18 @@ class Session(Context):
         if self.queue is not None and not entry.in_transaction:
             self.queue.append((entry, arguments))
             return QUEUED
+        if self.no_touch and entry.name != b"touch":
+            return self._call_without_touching(entry, arguments)
         return self.engine.call(self, entry, arguments)
+
+    def _call_without_touching(self, entry: CommandEntry, arguments: list[bytes]) -> Any:
+        """CLIENT NO-TOUCH: the keys keep the time of access that they had."""
+        accessed = self.db.accessed
+        keys = [arguments[position] for position in entry.spec.key_positions(arguments)]
+        before = {key: accessed[key] for key in keys if key in accessed}
+        reply = self.engine.call(self, entry, arguments)
+        accessed.update((key, when) for key, when in before.items() if key in accessed)
+        return reply
 
     def _refusal(self, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         if not self.authenticated and not entry.no_auth:
@@ -256,12 +272,26 @@ class Session(Context):
     def push(self, data: bytes) -> None:
         """Queue encoded output that the session did not ask for: a message, an invalidation."""
         self._out.append(data)
-        self._out_bytes += len(data)
         if not self._receiving:
             self.engine.outbox[self] = None
-        limit = self.engine.config.pubsub_output_limit
-        if limit is not None and self._out_bytes + self.unsent_bytes > limit[0]:
-            logger.warning("client %r closed: it does not read what it subscribed to", self)
+
+    def hold(self, unsent: int) -> None:
+        """Told by the driver how many bytes wait for the client to read; closes one that is over its limit.
+
+        The limits are those of the directive client-output-buffer-limit, for the session's class.
+        """
+        self.unsent_bytes = unsent
+        limits = self.engine.config.output_limits
+        hard, soft, seconds = limits["pubsub" if self.subscriptions else "normal"]
+        now = self.engine.keyspace.now
+        if not soft or unsent <= soft:
+            self._over_soft_limit_since = None
+        elif self._over_soft_limit_since is None:
+            self._over_soft_limit_since = now
+        over_soft = self._over_soft_limit_since
+        if (hard and unsent > hard) or (over_soft is not None and now - over_soft > seconds * 1000):
+            logger.warning("%r closed: it left %d bytes unread, over its limit", self, unsent)
+            self.engine.statistics.output_limit_disconnections += 1
             self.engine.close_session(self)
 
     def push_reply(self, reply: Any) -> None:
@@ -289,7 +319,6 @@ class Session(Context):
         out = self._out
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
-        self._out_bytes = 0
         return data
 
     # Ending
@@ -298,6 +327,11 @@ class Session(Context):
     def subscriptions(self) -> int:
         """The number of channels, patterns and sharded channels subscribed to."""
         return len(self.channels) + len(self.patterns) + len(self.shard_channels)
+
+    @property
+    def can_idle_out(self) -> bool:
+        """Whether the directive `timeout` applies: subscribers and parked clients idle by nature."""
+        return not self.subscriptions and self.waiter is None and not self.monitoring and not self.closing
 
     def forget_watches(self) -> None:
         """Stop watching every key."""

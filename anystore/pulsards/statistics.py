@@ -18,6 +18,8 @@ class Statistics:
         self.commands_processed = 0
         self.bytes_received = 0
         self.bytes_sent = 0
+        self.output_limit_disconnections = 0
+        self.query_limit_disconnections = 0
         self.error_replies = 0
         self.errors: dict[bytes, int] = {}
 

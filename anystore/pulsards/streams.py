@@ -17,25 +17,32 @@ async def serve_stream(
     """
     session = engine.connect(address, local_address)
     output = anyio.Event()
+    queue: list[bytes] = []
 
     def deliver() -> None:
-        output.set()
+        if session.has_output():
+            data = session.take_output()
+            queue.append(data)
+            session.hold(session.unsent_bytes + len(data))
+        if queue or session.closing:
+            output.set()
 
     async def send_output() -> None:
         # A task of its own: a client that does not read must not keep its own commands from being read, nor
         # messages from being queued for it.
         nonlocal output
-        while True:
+        while not session.aborted:
             await output.wait()
             output = anyio.Event()
-            if session.has_output() and not session.aborted:
-                data = session.take_output()
-                session.unsent_bytes = len(data)
+            while queue and not session.aborted:
+                data = b"".join(queue)
+                queue.clear()
                 await stream.send(data)
-                session.unsent_bytes = 0
                 engine.statistics.bytes_sent += len(data)
+                session.unsent_bytes -= len(data)
             if session.closing:
-                group.cancel_scope.cancel()
+                break
+        group.cancel_scope.cancel()
 
     session.deliver = deliver
     try:
@@ -45,8 +52,7 @@ async def serve_stream(
                 async for data in stream:
                     engine.statistics.bytes_received += len(data)
                     session.receive(data)
-                    if session.has_output() or session.closing:
-                        output.set()
+                    deliver()
                     engine.flush()
             finally:
                 if not session.closing:

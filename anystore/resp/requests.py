@@ -61,6 +61,11 @@ class RequestParser:
         self._searched = 0  # bytes of the buffer already known to hold no line end
 
     @property
+    def partial(self) -> bool:
+        """Whether a command has been begun and not ended."""
+        return bool(self._buffer or self._missing)
+
+    @property
     def buffered(self) -> int:
         """Bytes received that do not make a whole command yet."""
         return len(self._buffer) + sum(map(len, self._arguments))

@@ -276,6 +276,7 @@ def client_no_evict(ctx: Context, args: list[bytes]) -> SimpleString:
 def client_no_touch(ctx: Context, args: list[bytes]) -> SimpleString:
     """CLIENT NO-TOUCH ON | OFF — O(1). Since 7.2."""
     ctx.session.no_touch = _on_off(args[2])
+    ctx.session.update_guard()
     return OK
 
 

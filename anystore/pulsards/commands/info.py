@@ -79,6 +79,8 @@ def _stats(engine: Engine) -> Fields:
     yield "pubsub_channels", len(broker.channels)
     yield "pubsub_patterns", len(broker.patterns)
     yield "pubsubshard_channels", len(broker.shard_channels)
+    yield "client_output_buffer_limit_disconnections", statistics.output_limit_disconnections
+    yield "client_query_buffer_limit_disconnections", statistics.query_limit_disconnections
     yield "total_error_replies", statistics.error_replies
 
 
