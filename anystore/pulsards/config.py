@@ -87,6 +87,18 @@ def _event_classes(text: str) -> int:
     return classes
 
 
+def _nothing_saved(text: str) -> str:
+    if text:
+        raise ValueError("snapshots are not available yet; only an empty value can be set")
+    return text
+
+
+def _no_append_only(text: str) -> bool:
+    if _yes_no(text):
+        raise ValueError("the append-only file is not available yet; only 'no' can be set")
+    return False
+
+
 OutputLimits = Mapping[str, tuple[int, int, int]]
 
 _OUTPUT_LIMITS: Final[OutputLimits] = {
@@ -125,6 +137,8 @@ _DIRECTIVES: Final = (
     Directive("unixsocket", "", str, mutable=False),
     Directive("maxclients", 10000, _integer(1, 2**32 - 1)),
     Directive("timeout", 0, _integer(0, 2**31 - 1)),
+    Directive("save", "", _nothing_saved),
+    Directive("appendonly", False, _no_append_only, _show_yes_no),
     Directive("proto-max-bulk-len", 512 * 1024 * 1024, parse_memory),
     Directive("client-query-buffer-limit", 2**30, parse_memory),
     Directive("client-output-buffer-limit", _OUTPUT_LIMITS, _output_limits, _show_output_limits),

@@ -125,7 +125,7 @@ class Engine:
 
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
-        due = [self.keyspace.next_expiry()]
+        due = [self.keyspace.next_expiry() if self.keyspace.active_expiry else None]
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if waiter.session.waiter is waiter:
@@ -147,7 +147,8 @@ class Engine:
         """Do what has fallen due, a bounded amount of it; follow with `flush`."""
         self.start_turn()
         now = self.keyspace.now
-        self.keyspace.expire_due()
+        if self.keyspace.active_expiry:
+            self.keyspace.expire_due()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, waiter = heapq.heappop(self._deadlines)
             if waiter.session.waiter is waiter:
@@ -222,6 +223,10 @@ class Engine:
     def count_error(self, message: bytes) -> None:
         """Count an error reply under its code, as INFO's errorstats show it."""
         self.statistics.count_error(message)
+
+    def log(self, text: bytes) -> None:
+        """Write a line to the server's log."""
+        logger.warning("%s", text.decode("utf-8", "replace"))
 
     def feed_monitors(self, context: Context, arguments: list[bytes]) -> None:
         """Show a command to the clients under MONITOR."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anystore.pulsards import notifications
-from anystore.pulsards.datatypes import ScanIndex
+from anystore.pulsards.datatypes import Deadlines, HashValue, ScanIndex
 from anystore.pulsards.errors import WRONG_TYPE, CommandError
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Keyspace:
         self.now = 0  # milliseconds since 1970, set by the engine at the start of each turn
         #: No later than the next moment at which anything is due, here or in the engine.
         self.nearest = NEVER
+        #: Whether keys are removed when they expire, or only when they are next asked for.
+        self.active_expiry = True
         self.notify_classes = 0
         self.notify = notify
         self.dirty = 0  # changes since the server started; who cares keeps the figure it saw last
@@ -55,15 +57,15 @@ class Keyspace:
             self.nearest = when
 
     def next_expiry(self) -> int | None:
-        """When the next key falls due, in milliseconds since 1970; None when no key has a time to live."""
-        due = [database.next_expiry() for database in self.databases if database.expires]
+        """When the next key or field expires, in milliseconds since 1970; None when nothing has a time to live."""
+        due = [database.next_expiry() for database in self.databases if database.expires or database.fields]
         return min((when for when in due if when is not None), default=None)
 
     def expire_due(self) -> bool:
-        """Remove what has expired, a bounded number of keys; True when more is due already."""
+        """Remove what has expired, a bounded number of keys and fields; True when more is due already."""
         left = EXPIRED_PER_TURN
         for database in self.databases:
-            if database.expires:
+            if database.expires or database.fields:
                 left -= database.expire_due(left)
                 if left <= 0:
                     return True
@@ -83,7 +85,7 @@ class Keyspace:
             return
         one.touch_all_watched(two)
         two.touch_all_watched(one)
-        for name in ("data", "expires", "accessed", "_deadlines", "_scan_index"):
+        for name in ("data", "expires", "fields", "accessed", "_deadlines", "_scan_index"):
             kept = getattr(one, name)
             setattr(one, name, getattr(two, name))
             setattr(two, name, kept)
@@ -103,6 +105,7 @@ class Database:
         "blocked",
         "data",
         "expires",
+        "fields",
         "index",
         "keyspace",
         "watchers",
@@ -113,6 +116,9 @@ class Database:
         self.index = index
         self.data: dict[bytes, Any] = {}
         self.expires: dict[bytes, int] = {}  # key -> milliseconds since 1970
+        self.fields = (
+            Deadlines()
+        )  # key of a hash -> milliseconds since 1970, when a field expires, or before that
         self.accessed: dict[bytes, int] = {}  # key -> seconds since 1970, of the last read or change
         self.watchers: dict[bytes, dict[Session, None]] = {}
         self.blocked: dict[bytes, dict[Waiter, None]] = {}
@@ -263,6 +269,7 @@ class Database:
         self.keyspace.dirty += count
         self.data = {}
         self.expires = {}
+        self.fields = Deadlines()
         self.accessed = {}
         self._deadlines = []
         self._scan_index = None
@@ -303,6 +310,12 @@ class Database:
         self.changed(key, b"expired", notifications.EXPIRED)
 
     def next_expiry(self) -> int | None:
+        """When the next key or field expires, in milliseconds since 1970, or None. Amortised O(log N)."""
+        key = self._next_key_expiry()
+        field = self.fields.earliest() if self.fields else None
+        return key if field is None or (key is not None and key <= field) else field
+
+    def _next_key_expiry(self) -> int | None:
         deadlines = self._deadlines
         while deadlines:
             when, key = deadlines[0]
@@ -312,19 +325,62 @@ class Database:
         return None
 
     def expire_due(self, limit: int) -> int:
-        """Remove up to `limit` keys whose time is up; how many they were. O(log N) each."""
-        count = 0
+        """Remove up to `limit` keys and fields whose time is up; how many they were. O(log N) each."""
         now = self.keyspace.now
-        while count < limit and (when := self.next_expiry()) is not None and when <= now:
+        count = 0
+        while self.fields and count < limit and (when := self.fields.earliest()) is not None and when <= now:
+            [key] = self.fields.take_due(now, 1)
+            value = self.data.get(key)
+            if type(value) is HashValue and not self._lapsed(key):
+                count += self._expire_fields(key, value, limit - count)
+        while count < limit and (when := self._next_key_expiry()) is not None and when <= now:
             self._expire(self._deadlines[0][1])
             count += 1
         return count
+
+    # Times to live of a hash's fields
+
+    def schedule_fields(self, key: bytes, value: Any) -> None:
+        """See to it that fields of the hash under `key` go when their time is up. O(log N).
+
+        To be called when one got a time to live, or the hash came under another key; harmless for other values.
+        """
+        if type(value) is not HashValue or value.expires is None:
+            return
+        when = value.expires.earliest()
+        planned = self.fields.get(key)
+        if when is not None and (planned is None or when < planned):
+            self.fields.put(key, when)
+            self.keyspace.falls_due(when)
+
+    def keep_live_fields(self, key: bytes, value: HashValue) -> bool:
+        """Remove the fields of a hash whose time is up; whether any are left, and with them the key.
+
+        O(1), but for the fields removed.
+        """
+        if value.expires is None or (when := value.expires.earliest()) is None or when > self.keyspace.now:
+            return True
+        self._expire_fields(key, value, len(value))
+        return bool(value)
+
+    def _expire_fields(self, key: bytes, value: HashValue, limit: int) -> int:
+        due = [] if value.expires is None else value.expires.take_due(self.keyspace.now, limit)
+        if due:
+            value.remove_many(due)
+            self.changed(key, b"hexpired", notifications.HASH)
+        if value:
+            self.schedule_fields(key, value)
+        else:
+            self.drop_empty(key)
+        return len(due)
 
     def _delete(self, key: bytes) -> None:
         del self.data[key]
         self.accessed.pop(key, None)
         if self.expires:
             self.expires.pop(key, None)
+        if self.fields:
+            self.fields.pop(key, None)
         if self._scan_index is not None:
             self._scan_index.discard(key)
 

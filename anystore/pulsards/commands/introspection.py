@@ -87,9 +87,9 @@ def _keys(args: list[bytes]) -> tuple[CommandSpec, list[bytes]]:
 @command("command|getkeys")
 def command_getkeys(ctx: Context, args: list[bytes]) -> list[bytes]:
     """COMMAND GETKEYS command [arg …] — the keys that the call names. O(N). Since 2.8.13."""
-    _, call = _keys(args)
+    row, call = _keys(args)
     positions = spec.key_positions(call)
-    if not positions:
+    if not positions and "no_mandatory_keys" not in row.flags:
         raise CommandError(b"ERR Invalid arguments specified for command")
     return [call[position] for position in positions]
 
@@ -139,9 +139,9 @@ def _key_spec(row: KeySpec) -> dict[bytes, Any]:
 @command("command|getkeysandflags")
 def command_getkeysandflags(ctx: Context, args: list[bytes]) -> list[Any]:
     """COMMAND GETKEYSANDFLAGS command [arg …] — each key with what is done to it. O(N). Since 7.0."""
-    _, call = _keys(args)
+    row, call = _keys(args)
     flagged = spec.key_flags(call)
-    if not flagged:
+    if not flagged and "no_mandatory_keys" not in row.flags:
         raise CommandError(b"ERR Invalid arguments specified for command")
     return [
         [call[position], SetReply(SimpleString(flag.encode()) for flag in sorted(flags))]

@@ -1,0 +1,143 @@
+"""The harmless half of DEBUG, and a few commands about the server's role.
+
+What crashes, stalls or reloads a real server is refused like any unknown subcommand.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anystore.pulsards import glob
+from anystore.pulsards.context import Context
+from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, SYNTAX, CommandError
+from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.registry import command
+from anystore.resp.types import (
+    OK,
+    BigNumber,
+    ErrorReply,
+    MapReply,
+    PushReply,
+    SetReply,
+    SimpleString,
+    VerbatimString,
+)
+
+
+def _protocol_sample(ctx: Context, kind: bytes) -> Any:
+    """DEBUG PROTOCOL: a reply of each type, for authors of clients."""
+    samples: dict[bytes, Any] = {
+        b"string": b"Hello World",
+        b"integer": 12345,
+        b"double": 3.141,
+        b"null": None,
+        b"array": [0, 1, 2],
+        b"set": SetReply([0, 1, 2]),
+        b"map": MapReply([(0, False), (1, True), (2, False)]),
+        b"bignum": BigNumber(b"1234567999999999999999999999999999999"),
+        b"true": True,
+        b"false": False,
+        b"verbatim": VerbatimString(b"This is a verbatim\nstring"),
+    }
+    if kind == b"push":
+        ctx.session.push_reply(PushReply([b"server-cpu-usage", 42]))
+        return SimpleString(b"Some real reply following the push reply")
+    if kind not in samples:
+        raise CommandError(
+            b"ERR Wrong protocol type name. Please use one of the following: "
+            b"string|integer|double|null|array|set|map|attrib|push|verbatim|true|false"
+        )
+    return samples[kind]
+
+
+def _debug_object(ctx: Context, args: list[bytes]) -> SimpleString:
+    value = ctx.db.peek(args[2])
+    if value is None:
+        raise CommandError(NO_SUCH_KEY)
+    idle = ctx.engine.keyspace.now // 1000 - ctx.db.accessed.get(args[2], 0)
+    return SimpleString(b"Value at:0x%x refcount:1 lru_seconds_idle:%d" % (id(value), max(0, idle)))
+
+
+def _set_active_expire(ctx: Context, args: list[bytes]) -> SimpleString:
+    flag = parse_integer(args[2])
+    if flag is None:
+        raise CommandError(NOT_AN_INTEGER)
+    keyspace = ctx.engine.keyspace
+    keyspace.active_expiry = bool(flag)
+    keyspace.falls_due(keyspace.now)
+    return OK
+
+
+@command("debug")
+def debug(ctx: Context, args: list[bytes]) -> Any:
+    """DEBUG subcommand … — for the test suites of clients. Since 1.0."""
+    subcommand = args[1].lower()
+    if subcommand == b"object" and len(args) == 3:
+        return _debug_object(ctx, args)
+    if subcommand == b"protocol" and len(args) == 3:
+        return _protocol_sample(ctx, args[2].lower())
+    if subcommand == b"set-active-expire" and len(args) == 3:
+        return _set_active_expire(ctx, args)
+    if subcommand == b"error" and len(args) == 3:
+        return ErrorReply(args[2])
+    if subcommand == b"log" and len(args) == 3:
+        ctx.engine.log(b"DEBUG LOG: " + args[2])
+        return OK
+    if subcommand == b"stringmatch-len" and len(args) == 4:
+        return _matches_itself(args[2], args[3])
+    if subcommand == b"help" and len(args) == 2:
+        return _HELP
+    raise CommandError(
+        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP." % args[1]
+    )
+
+
+def _matches_itself(length: bytes, pattern: bytes) -> int:
+    count = parse_integer(length)
+    if count is None or not 0 <= count <= 1024 * 1024:
+        raise CommandError(SYNTAX)
+    return int(glob.matches(pattern, b"a" * count))
+
+
+_HELP = [
+    SimpleString(line)
+    for line in (
+        b"DEBUG <subcommand> [<arg> ...]. Subcommands are:",
+        b"ERROR <string>",
+        b"    Reply with an error of this text.",
+        b"LOG <message>",
+        b"    Write a message to the server's log.",
+        b"OBJECT <key>",
+        b"    What the server knows of a value.",
+        b"PROTOCOL <type>",
+        b"    Reply with a sample of a type of the protocol.",
+        b"SET-ACTIVE-EXPIRE <0|1>",
+        b"    Whether keys are removed when they expire, or only when they are next asked for.",
+        b"STRINGMATCH-LEN <len> <pattern>",
+        b"    Match a pattern against a long text.",
+        b"HELP",
+        b"    This text.",
+    )
+]
+
+
+@command("role")
+def role(ctx: Context, args: list[bytes]) -> list[Any]:
+    """ROLE — a primary without replicas. O(1). Since 2.8.12."""
+    return [b"master", 0, []]
+
+
+@command("wait")
+def wait(ctx: Context, args: list[bytes]) -> int:
+    """WAIT numreplicas timeout — how many replicas have every write: there are none to wait for. Since 3.0."""
+    replicas, timeout = parse_integer(args[1]), parse_integer(args[2])
+    if replicas is None:
+        raise CommandError(NOT_AN_INTEGER)
+    if timeout is None:
+        raise CommandError(b"ERR timeout is not an integer or out of range")
+    if timeout < 0:
+        raise CommandError(b"ERR timeout is negative")
+    if replicas > 0 and ctx.can_block:
+        # Redis waits the whole time for replicas that are not there, and so do its users.
+        return ctx.block((), timeout, lambda session, key: None, timeout_reply=0)
+    return 0
