@@ -1,0 +1,108 @@
+"""What holds for all groups of command methods together."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import pytest
+
+import anystore.redis.commands
+from anystore.redis.commands import Commands, CoreCommands
+from anystore.redis.commands.connection import NOT_SHARED
+from anystore.spec import specs
+from tests.redis.commands.recorder import Recorder
+
+GROUPS = [
+    cls for cls in CoreCommands.__mro__ if issubclass(cls, Commands) and cls not in (CoreCommands, Commands)
+]
+METHODS = {
+    name: method
+    for group in GROUPS
+    for name, method in vars(group).items()
+    if inspect.isfunction(method) and not name.startswith("_")
+}
+
+# Commands whose method has another name than theirs.
+OTHER_NAMES = {
+    "del": "delete",
+    "client|kill": "client_kill_filter",
+    "client|no-evict": "client_no_evict",
+    "client|no-touch": "client_no_touch",
+    "debug": "debug_object",
+    "memory|malloc-stats": "memory_malloc_stats",
+}
+# What other parts of the client are there for: transactions, subscriptions, MONITOR.
+ELSEWHERE = {
+    *("multi", "exec", "discard", "watch", "unwatch", "monitor"),
+    *("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"),
+}
+# What servers say to each other, or a person at a terminal; `execute` takes them.
+NO_METHOD = {"sync", "psync", "replconf", "restore-asking", "script|debug", "client|caching"}
+# Groups whose methods come later, and the rest of ACL with them.
+LATER_GROUPS = {"geo", "hyperloglog", "stream", "cluster", "sentinel", "module"}
+
+
+def expected_commands() -> list[str]:
+    names = []
+    for name, spec in specs().items():
+        container = name.split("|")[0]
+        if (
+            spec.group in LATER_GROUPS
+            or name.endswith("|help")
+            or container in ("acl", "function", "fcall", "fcall_ro")
+        ):
+            continue
+        if spec.subcommands and name != "command":
+            continue
+        since = re.fullmatch(r"(\d+)\.(\d+)\.\d+", spec.since)
+        if since and (int(since[1]), int(since[2])) <= (7, 4):
+            names.append(name)
+    return names
+
+
+@pytest.mark.parametrize("name", sorted({*expected_commands()} - ELSEWHERE - NO_METHOD))
+def test_every_command_has_a_method(name: str) -> None:
+    assert OTHER_NAMES.get(name, name.replace("|", "_").replace("-", "_")) in METHODS
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_method_awaits(name: str) -> None:
+    """So that a pipeline can queue what a client carries out."""
+    assert not inspect.iscoroutinefunction(METHODS[name])
+    assert not inspect.isasyncgenfunction(METHODS[name])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_docstring_says_where_the_command_is_described(name: str) -> None:
+    doc = inspect.getdoc(METHODS[name])
+    assert doc
+    if name.endswith("_iter") or name == "register_script":
+        return
+    assert re.search(r"https://valkey\.io/commands/[a-z_-]+/", doc), name
+    assert "Refused" in doc or "Since " in doc or "Since\n" in doc
+
+
+def test_private_names_are_used_by_one_group_only() -> None:
+    seen: dict[str, type] = {}
+    for group in GROUPS:
+        for name in vars(group):
+            if not name.startswith(("__", "_abc")):
+                assert name not in seen, f"{group.__name__} and {seen[name].__name__} both define {name}"
+                seen[name] = group
+
+
+def test_refused_commands_exist() -> None:
+    for command in NOT_SHARED:
+        assert command.lower().replace(" ", "|") in specs()
+
+
+def test_all_is_a_tuple_of_what_is_there() -> None:
+    module: Any = anystore.redis.commands
+    assert isinstance(module.__all__, tuple)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
+def test_a_client_queues_no_scripts() -> None:
+    assert Recorder().queued_scripts is None
