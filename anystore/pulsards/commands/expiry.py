@@ -19,7 +19,7 @@ _NX: Final = 1
 _XX: Final = 2
 _GT: Final = 4
 _LT: Final = 8
-_CONDITIONS: Final = {b"nx": _NX, b"xx": _XX, b"gt": _GT, b"lt": _LT}
+CONDITIONS: Final = {b"nx": _NX, b"xx": _XX, b"gt": _GT, b"lt": _LT}
 
 
 @command("expire", "pexpire", "expireat", "pexpireat")
@@ -43,7 +43,7 @@ def expire(ctx: Context, args: list[bytes]) -> int:
 def _conditions(args: list[bytes]) -> int:
     conditions = 0
     for argument in args[3:]:
-        condition = _CONDITIONS.get(argument.lower())
+        condition = CONDITIONS.get(argument.lower())
         if condition is None:
             raise CommandError(b"ERR Unsupported option %b" % argument)
         conditions |= condition

@@ -26,13 +26,27 @@ from anystore.resp.types import OK
 
 
 def read_hash(ctx: Context, key: bytes) -> HashValue | None:
-    """The hash under `key` for a command that reads, or None."""
-    return ctx.db.read_as(key, HashValue)
+    """The hash under `key` for a command that reads, or None; without the fields whose time is up."""
+    value = ctx.db.read_as(key, HashValue)
+    if value is None or value.expires is None or ctx.db.keep_live_fields(key, value):
+        return value
+    return None
 
 
 def modify_hash(ctx: Context, key: bytes) -> HashValue | None:
-    """The hash under `key` for a command that changes it, or None."""
-    return ctx.db.modify_as(key, HashValue)
+    """The hash under `key` for a command that changes it, or None; without the fields whose time is up."""
+    value = ctx.db.modify_as(key, HashValue)
+    if value is None or value.expires is None or ctx.db.keep_live_fields(key, value):
+        return value
+    return None
+
+
+def hash_to_fill(ctx: Context, key: bytes) -> HashValue:
+    """The hash under `key` for a command that sets fields, created empty where there is none."""
+    value = ctx.db.modify_or_create(key, HashValue)
+    if value.expires is None or ctx.db.keep_live_fields(key, value):
+        return value
+    return ctx.db.modify_or_create(key, HashValue)
 
 
 # Reading
@@ -46,6 +60,8 @@ def hget(ctx: Context, args: list[bytes]) -> bytes | None:
         return None
     if type(value) is not HashValue:
         raise CommandError(WRONG_TYPE)
+    if value.expires is not None:
+        ctx.db.keep_live_fields(args[1], value)
     return value.get(args[2])
 
 
@@ -155,7 +171,7 @@ def hset(ctx: Context, args: list[bytes]) -> int:
         raise wrong_arity(b"hset")
     db = ctx.db
     key = args[1]
-    value = db.modify_or_create(key, HashValue)
+    value = hash_to_fill(ctx, key)
     added = int(value.put(args[2], args[3])) if len(args) == 4 else value.put_many(args[2:])
     db.changed(key, b"hset", HASH)
     return added
@@ -177,7 +193,7 @@ def hsetnx(ctx: Context, args: list[bytes]) -> int:
     key = args[1]
     value = modify_hash(ctx, key)
     if value is None:
-        value = db.modify_or_create(key, HashValue)
+        value = hash_to_fill(ctx, key)
     elif args[2] in value:
         return 0
     value.put(args[2], args[3])
@@ -240,7 +256,7 @@ def hincrbyfloat(ctx: Context, args: list[bytes]) -> bytes:
 def _replace(ctx: Context, key: bytes, value: HashValue | None, field: bytes, text: bytes) -> None:
     """Set a field whose time to live, if it has any, goes on."""
     if value is None:
-        value = ctx.db.modify_or_create(key, HashValue)
+        value = hash_to_fill(ctx, key)
     when = None if value.expires is None else value.expires.get(field)
     value.put(field, text)
     if when is not None:

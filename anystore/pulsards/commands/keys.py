@@ -83,6 +83,7 @@ def _relocate(db: Database, source: bytes, value: Any, other: Database, target: 
     other.set_value(target, value)
     if when is not None:
         other.set_expiry(target, when)
+    other.schedule_fields(target, value)
     db.remove(source)
 
 
@@ -137,9 +138,11 @@ def copy(ctx: Context, args: list[bytes]) -> int:
     when = db.expiry(source)
     other.remove(target)
     # An immutable string is its own copy.
-    other.set_value(target, value if isinstance(value, bytes) else value.copy())
+    twin = value if isinstance(value, bytes) else value.copy()
+    other.set_value(target, twin)
     if when is not None:
         other.set_expiry(target, when)
+    other.schedule_fields(target, twin)
     other.changed(target, b"copy_to", GENERIC)
     return 1
 

@@ -1,5 +1,6 @@
 """The values that keys hold: plain data structures that know nothing of server, clock or network."""
 
+from anystore.pulsards.datatypes.deadlines import Deadlines
 from anystore.pulsards.datatypes.hash_value import HashValue
 from anystore.pulsards.datatypes.limits import DEFAULT_LIMITS, EncodingLimits
 from anystore.pulsards.datatypes.list_value import ListValue
@@ -18,6 +19,7 @@ from anystore.pulsards.datatypes.sorted_set_value import LexRange, ScoreRange, S
 __all__ = (
     "DEFAULT_LIMITS",
     "Collection",
+    "Deadlines",
     "EncodingLimits",
     "HashValue",
     "LexRange",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from anystore.pulsards.datatypes.deadlines import Deadlines
 from anystore.pulsards.datatypes.limits import EncodingLimits
 from anystore.pulsards.datatypes.sampling import Collection
 
@@ -22,7 +23,7 @@ class HashValue(Collection[bytes]):
     def __init__(self) -> None:
         # Not by super(): one frame less for each key that is created.
         self._index = None
-        self.expires: dict[bytes, int] | None = None
+        self.expires: Deadlines | None = None
         self._peak = 0
         self._widest = 0
         self._spilled = False
@@ -77,10 +78,10 @@ class HashValue(Collection[bytes]):
         return sum(map(self.remove, fields))
 
     def expire_at(self, field: bytes, milliseconds: int) -> None:
-        """Let an existing field go at this millisecond of the epoch. O(1)."""
+        """Let an existing field go at this millisecond of the epoch. O(log n)."""
         if self.expires is None:
-            self.expires = {}
-        self.expires[field] = milliseconds
+            self.expires = Deadlines()
+        self.expires.put(field, milliseconds)
 
     def persist(self, field: bytes) -> bool:
         """Drop a field's expiry; whether it had one. O(1)."""
@@ -100,7 +101,7 @@ class HashValue(Collection[bytes]):
         """An independent copy, field expiry included. O(n)."""
         twin = HashValue()
         twin.update(self)
-        twin.expires = None if self.expires is None else dict(self.expires)
+        twin.expires = None if self.expires is None else Deadlines(self.expires)
         twin._peak, twin._widest, twin._spilled = self._peak, self._widest, self._spilled
         return twin
 
