@@ -8,7 +8,7 @@ Source: redis.conf of Redis 7.4.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from anystore.exceptions import ImproperlyConfigured
@@ -189,7 +189,9 @@ class Config:
         self.proto_max_bulk_len: int = values["proto-max-bulk-len"]
         self.query_buffer_limit: int = values["client-query-buffer-limit"]
         self.output_limits: OutputLimits = values["client-output-buffer-limit"]
-        self.encoding_limits = EncodingLimits()
+        self.encoding_limits = EncodingLimits(
+            **{limit.name: values[limit.name.replace("_", "-")] for limit in fields(EncodingLimits)}
+        )
 
     def apply(self, engine: Engine) -> None:
         """Let a server go by these settings, now and after every `set`."""
