@@ -128,7 +128,7 @@ def role(ctx: Context, args: list[bytes]) -> list[Any]:
 
 
 @command("wait")
-def wait(ctx: Context, args: list[bytes]) -> int:
+def wait(ctx: Context, args: list[bytes]) -> Any:
     """WAIT numreplicas timeout — how many replicas have every write: there are none to wait for. Since 3.0."""
     replicas, timeout = parse_integer(args[1]), parse_integer(args[2])
     if replicas is None:
