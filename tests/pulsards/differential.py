@@ -98,13 +98,14 @@ class Differential:
         keys = sorted(self.engine.execute("KEYS", "*"))
         for name, client in self.servers.items():
             assert sorted(client.execute("KEYS", "*")) == keys, name
-        commands: list[Command] = []
         for key in keys:
-            commands.append(("TTL", key))
-            commands.append(_READERS[self.engine.execute("TYPE", key)](key))
-        self.check(commands)
-        if encodings:
-            self.check([("OBJECT", "ENCODING", key) for key in keys])
+            kind = self.engine.execute("TYPE", key)
+            self.check([("TTL", key), _READERS[kind](key)])
+            if encodings:
+                # 7.0 has no listpacks for these yet.
+                self.check(
+                    [("OBJECT", "ENCODING", key)], without=["redis"] if kind in (b"list", b"set") else []
+                )
 
     def events(self, commands: Iterable[str | Command], **options: Any) -> list[Any]:
         """Run commands everywhere, compare their replies, and the keyspace events that they cause."""

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from anystore.pulsards.datatypes import EncodingLimits
+from anystore.pulsards.persistence.rdb import dump_payload
+from tests.pulsards.differential import Differential
+from tests.pulsards.peers import EngineClient, RealClient
+from tests.servers import RealServer
+
+STRING = dump_payload(b"v")
+
+
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def peers(
+    request: pytest.FixtureRequest, valkey: RealServer, redis_server: RealServer | None
+) -> Iterator[Differential]:
+    with Differential(valkey, redis_server, request.param) as peers:
+        yield peers
+
+
+FILL = [
+    "SET string text",
+    "SET number 12345",
+    "RPUSH list 1 two 3",
+    "SADD set 1 two",
+    "SADD integers 3 1 70000",
+    "ZADD zset 1 a 2.5 b inf c",
+    "HSET hash f 1 g two",
+    ("SET", "long", b"abc" * 500),
+]
+KEYS = ["string", "number", "list", "set", "integers", "zset", "hash", "long"]
+
+
+def test_every_type_goes_there_and_comes_back(valkey: RealServer, redis_server: RealServer | None) -> None:
+    with Differential(valkey, redis_server) as peers:
+        peers.check(FILL)
+        ours = peers.engine
+        for name, client in peers.servers.items():
+            for key in KEYS:
+                payload = ours.execute("DUMP", key)
+                assert client.execute("RESTORE", f"{key}:copy", 0, payload) == b"OK", (name, key)
+                theirs = client.execute("DUMP", key)
+                assert ours.execute("RESTORE", f"{key}:copy", 0, theirs, "REPLACE") == b"OK", (name, key)
+        for client in peers.servers.values():
+            assert set(client.execute("KEYS", "*:copy")) == set(ours.execute("KEYS", "*:copy"))
+        peers.check_state(encodings=False)
+
+
+def test_no_key_no_payload(peers: Differential) -> None:
+    assert peers.check(["DUMP nobody"]) == [None]
+
+
+def test_errors(peers: Differential) -> None:
+    peers.check(
+        [
+            ("RESTORE", "a", 0, STRING),
+            ("RESTORE", "a", 0, STRING),
+            ("RESTORE", "a", "x", STRING),
+            ("RESTORE", "a", "x", STRING, "REPLACE"),
+            ("RESTORE", "a", 0, STRING, "REPLACE", "FOO"),
+            ("RESTORE", "a", 0, b"nonsense"),
+            ("RESTORE", "b", -1, STRING),
+            ("RESTORE", "b", -1, b"nonsense"),
+            ("RESTORE", "b", 10, STRING, "IDLETIME"),
+            ("RESTORE", "b", 10, STRING, "IDLETIME", "x"),
+            ("RESTORE", "b", 10, STRING, "IDLETIME", "-1"),
+            ("RESTORE", "b", 10, STRING, "FREQ"),
+            ("RESTORE", "b", 10, STRING, "FREQ", "256"),
+            ("RESTORE", "b", 10, STRING, "FREQ", "-1"),
+            ("RESTORE", "b", 10, STRING, "FREQ", "x"),
+            ("RESTORE", "b", 10, STRING, "FREQ", "1", "IDLETIME", "1"),
+            ("RESTORE", "b", 10, STRING, "IDLETIME", "1", "FREQ", "1"),
+            ("RESTORE", "b", 0, b""),
+            ("RESTORE", "b", 0, b"x" * 30),
+            ("RESTORE", "b", 0, STRING[:-1] + b"\x00"),
+            ("RESTORE", "b", 0, dump_payload_of_an_unknown_type()),
+            "RESTORE b 0",
+            "DUMP",
+            "DUMP a b",
+        ]
+    )
+    peers.check_state()
+
+
+def dump_payload_of_an_unknown_type() -> bytes:
+    from anystore.pulsards.persistence.crc64 import crc64
+
+    body = b"\x63abc" + STRING[-10:-8]
+    return body + crc64(body).to_bytes(8, "little")
+
+
+def test_options(peers: Differential) -> None:
+    peers.check(
+        [
+            "SET a old EX 1000",
+            ("RESTORE", "a", 0, STRING, "replace"),
+            "TTL a",
+            ("RESTORE", "b", 100000, STRING, "IDLETIME", "1000", "REPLACE"),
+            "OBJECT IDLETIME b",
+            "TTL b",
+            ("RESTORE", "c", 0, STRING, "FREQ", "5"),
+            ("RESTORE", "d", 4102444800000, STRING, "absttl"),
+            "PEXPIRETIME d",
+            ("RESTORE", "e", 0, STRING, "ABSTTL"),
+            "TTL e",
+            ("RESTORE", "c", 1, STRING, "ABSTTL", "REPLACE"),
+            ("RESTORE", "f", 1, STRING, "ABSTTL"),
+            "EXISTS c f",
+            ("RESTORE", "a", 0, dump_payload(b"new"), "REPLACE", "REPLACE"),
+        ]
+    )
+    peers.check_state(encodings=False)
+
+
+def test_events(peers: Differential) -> None:
+    events = peers.events(
+        [
+            ("RESTORE", "a", 0, STRING),
+            ("RESTORE", "a", 0, STRING, "REPLACE"),
+            ("RESTORE", "a", 1, STRING, "ABSTTL", "REPLACE"),
+            ("RESTORE", "a", 1, STRING, "ABSTTL", "REPLACE"),
+        ]
+    )
+    assert events
+
+
+def test_a_blocked_client_is_served(valkey: RealServer) -> None:
+    ours = EngineClient()
+    waiting = EngineClient(ours.engine)
+    waiting.send("BLPOP", "list", "0")
+    real, real_waiting = RealClient(valkey.port), RealClient(valkey.port)
+    ours.execute("RPUSH", "source", "1", "2")
+    payload = ours.execute("DUMP", "source")
+    real.execute("FLUSHALL")
+    real_waiting.send("BLPOP", "list", "5")
+    while b"cmd=blpop" not in real.execute("CLIENT", "LIST"):
+        continue
+    assert ours.execute("RESTORE", "list", 0, payload) == b"OK"
+    assert real.execute("RESTORE", "list", 0, payload) == b"OK"
+    assert waiting.receive() == real_waiting.receive() == [b"list", b"1"]
+    real.close()
+    real_waiting.close()
+
+
+def test_a_watched_key_loses_its_race() -> None:
+    client = EngineClient()
+    other = EngineClient(client.engine)
+    client.execute("WATCH", "a")
+    other.execute("RESTORE", "a", 0, STRING)
+    client.execute("MULTI")
+    client.execute("PING")
+    assert client.execute("EXEC") is None
+
+
+def test_a_time_to_live_past_64_bits_is_refused() -> None:
+    """Redis' clock overflows there: it replies OK and has lost the key."""
+    client = EngineClient()
+    reply = client.execute("RESTORE", "a", 2**63 - 1, STRING)
+    assert reply == ("error", "ERR invalid expire time in 'restore' command")
+    assert client.execute("EXISTS", "a") == 0
+
+
+def test_the_configured_limits_decide_the_encoding() -> None:
+    client = EngineClient(hash_max_listpack_entries="1")
+    client.execute("HSET", "hash", "f", "1", "g", "2")
+    payload = client.execute("DUMP", "hash")
+    client.execute("HSET", "small", "f", "1")
+    assert payload[0] != client.execute("DUMP", "small")[0]
+    assert EngineClient().execute("RESTORE", "hash", 0, payload) == b"OK"
+    assert EncodingLimits().hash_max_listpack_entries == 512
