@@ -88,13 +88,16 @@ def restore(ctx: Context, args: list[bytes]) -> bytes:
     when = ttl if options.absolute or not ttl else now + ttl
     if when > INT64_MAX:
         raise invalid_expire(b"restore")
+    # Removed and not overwritten, so that subscribers are told of a new key, as Redis tells them.
+    replaced = db.remove(key)
     if 0 < when <= now:
-        if db.remove(key):
+        if replaced:
             db.changed(key, b"del", GENERIC)
         return OK
     db.set_value(key, value)
     if when:
         db.set_expiry(key, when)
+    db.schedule_fields(key, value)
     if options.idle is not None:
         db.accessed[key] = now // 1000 - options.idle
     db.changed(key, b"restore", GENERIC)

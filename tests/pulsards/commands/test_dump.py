@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from anystore.pulsards.datatypes import EncodingLimits
+from anystore.pulsards.persistence.crc64 import crc64
 from anystore.pulsards.persistence.rdb import dump_payload
 from tests.pulsards.differential import Differential
 from tests.pulsards.peers import EngineClient, RealClient
@@ -86,8 +86,6 @@ def test_errors(peers: Differential) -> None:
 
 
 def dump_payload_of_an_unknown_type() -> bytes:
-    from anystore.pulsards.persistence.crc64 import crc64
-
     body = b"\x63abc" + STRING[-10:-8]
     return body + crc64(body).to_bytes(8, "little")
 
@@ -170,4 +168,3 @@ def test_the_configured_limits_decide_the_encoding() -> None:
     client.execute("HSET", "small", "f", "1")
     assert payload[0] != client.execute("DUMP", "small")[0]
     assert EngineClient().execute("RESTORE", "hash", 0, payload) == b"OK"
-    assert EncodingLimits().hash_max_listpack_entries == 512
