@@ -18,7 +18,11 @@ _STAR: Final = b""
 
 @lru_cache(maxsize=512)
 def matcher(pattern: bytes, ignore_case: bool = False) -> Callable[[bytes], object]:
-    """A function that tells whether a text matches the pattern as a whole (truthy or None)."""
+    """A function that tells whether a text matches the pattern as a whole (truthy or None).
+
+    An empty text matches nothing but the empty pattern, stars included: so it is in Redis, where KEYS and SCAN
+    alone take a lone star for everything.
+    """
     flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
     return re.compile(_translate(pattern), flags).fullmatch
 
@@ -30,6 +34,8 @@ def matches(pattern: bytes, text: bytes) -> bool:
 
 def _translate(pattern: bytes) -> bytes:
     pieces = _split(pattern)
+    if pieces and pieces.count(_STAR) == len(pieces):
+        return b".+"
     if _STAR not in pieces:
         return b"".join(pieces)
     first = pieces.index(_STAR)

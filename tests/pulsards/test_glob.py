@@ -1,0 +1,64 @@
+"""Glob patterns against the real servers' own matching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from anystore.pulsards.glob import matcher, matches
+from tests.pulsards.peers import RealClient
+from tests.servers import RealServer
+
+patterns = st.text(alphabet="ab*?[]^-\\c", max_size=10).map(str.encode)
+texts = st.text(alphabet="abc-^]\\[", max_size=6).map(str.encode)
+
+
+@pytest.fixture(scope="module")
+def real(valkey: RealServer) -> Iterator[RealClient]:
+    client = RealClient(valkey.port)
+    client.execute("SELECT", 9)
+    client.execute("FLUSHDB")
+    yield client
+    client.execute("FLUSHDB")
+    client.close()
+
+
+class TestAgainstTheRealServer:
+    @given(patterns, texts)
+    @example(b"[", b"[")
+    @example(b"[a", b"a")
+    @example(b"[^]", b"a")
+    @example(b"[]", b"a")
+    @example(b"[a-", b"-")
+    @example(b"[c-a]", b"b")
+    @example(b"\\", b"\\")
+    @example(b"a\\", b"a\\")
+    @example(b"[\\", b"\\")
+    @example(b"[\\]]", b"]")
+    @example(b"**", b"")
+    @example(b"*a*", b"")
+    @example(b"[^a", b"b")
+    def test_same_verdict(self, real: RealClient, pattern: bytes, text: bytes) -> None:
+        real.execute("FLUSHDB")
+        real.execute("SET", text, "1")
+        assert matches(pattern, text) == (real.execute("KEYS", pattern) == [text])
+
+
+class TestHostilePatterns:
+    def test_many_stars_are_no_slower_than_their_length(self) -> None:
+        # A matcher that backtracks would take longer than the universe has been there.
+        pattern = b"*a" * 1000 + b"*b"
+        assert not matches(pattern, b"a" * 5000)
+        assert matches(pattern, b"a" * 5000 + b"b")
+
+    def test_case_can_be_ignored(self) -> None:
+        assert matcher(b"MAX*", True)(b"maxclients")
+        assert not matcher(b"MAX*")(b"maxclients")
+
+    def test_every_byte_is_itself(self) -> None:
+        everything = bytes(byte for byte in range(256) if byte not in b"*?[\\")
+        assert matches(everything, everything)
+        assert matches(b"?" * 256, bytes(range(256)))

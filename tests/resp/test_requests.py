@@ -1,0 +1,171 @@
+"""The server's side of the wire: what clients send, whole, in pieces, and malformed."""
+
+from __future__ import annotations
+
+import socket
+
+import hiredis
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from anystore.resp.requests import MAX_INLINE, RequestParser, split_arguments
+from tests.servers import RealServer
+
+commands = st.lists(st.lists(st.binary(max_size=20), min_size=1, max_size=5), max_size=6)
+
+
+def feed_whole(data: bytes) -> tuple[list[list[bytes]], bytes | None]:
+    parser = RequestParser()
+    return parser.feed(data), parser.error
+
+
+def feed_by_byte(data: bytes) -> tuple[list[list[bytes]], bytes | None]:
+    parser = RequestParser()
+    found: list[list[bytes]] = []
+    for position in range(len(data)):
+        found += parser.feed(data[position : position + 1])
+    return found, parser.error
+
+
+class TestRoundTrip:
+    @given(commands)
+    @example([[b"a", b"\r\n$-1\r\n"], [b"*0\r\n\r\n*1"]])
+    def test_what_is_packed_is_parsed(self, calls: list[list[bytes]]) -> None:
+        data = b"".join(hiredis.pack_command(tuple(call)) for call in calls)
+        assert feed_whole(data) == (calls, None)
+        assert feed_by_byte(data) == (calls, None)
+
+    @given(commands, st.integers(min_value=0, max_value=400))
+    def test_a_cut_at_any_byte(self, calls: list[list[bytes]], cut: int) -> None:
+        data = b"".join(hiredis.pack_command(tuple(call)) for call in calls)
+        parser = RequestParser()
+        assert parser.feed(data[:cut]) + parser.feed(data[cut:]) == calls
+        assert not parser.partial
+        assert parser.buffered == 0
+
+    @given(st.binary(max_size=200))
+    @example(b"*1\r\n:1\r\n")
+    @example(b"*1\r\n$-1\r\n")
+    @example(b"*1\r\n*1\r\n$1\r\na\r\n")
+    @example(b"*-1\r\n*0\r\nPING\r\n")
+    @example(b"*1\r\n+OK\r\n")
+    @example(b"*1\r\n$4\r\nPING\r\n:1\r\n")
+    @example(b"%1\r\n$1\r\na\r\n$1\r\nb\r\n")
+    def test_any_bytes_whole_and_by_byte_agree(self, data: bytes) -> None:
+        assert feed_whole(data) == feed_by_byte(data)
+
+    @given(st.text(alphabet="*$\r\n-+:01ab ", max_size=60).map(str.encode))
+    def test_bytes_that_look_like_the_protocol(self, data: bytes) -> None:
+        assert feed_whole(data) == feed_by_byte(data)
+
+    def test_a_large_argument_arrives_in_pieces(self) -> None:
+        value = bytes(range(256)) * 4096
+        data = hiredis.pack_command((b"SET", b"k", value))
+        parser = RequestParser()
+        found = []
+        for position in range(0, len(data), 65536):
+            found += parser.feed(data[position : position + 65536])
+        assert found == [[b"SET", b"k", value]]
+
+
+MALFORMED = [
+    b"*1\r\n:1\r\n",
+    b"*1\r\n+PING\r\n",
+    b"*1\r\n*1\r\n$4\r\nPING\r\n",
+    b"*x\r\n",
+    b"*01\r\n",
+    b"*99999999999999999999\r\n",
+    b"*2147483648\r\n",
+    b"*1\r\n$x\r\n",
+    b"*1\r\n$-1\r\n",
+    b"*1\r\n$-5\r\n",
+    b"*1\r\n$04\r\nPING\r\n",
+    b"*1\r\n$536870913\r\n",
+    b"*1\r\n$99999999999999999999\r\n",
+    b'SET a "b\r\n',
+    b"SET a 'b\r\n",
+    b'SET a "b"c\r\n',
+    b"*1\r\n$4\r\nPING\r\n*1\r\n:1\r\n",
+    b"*" + b"1" * (MAX_INLINE + 10),
+    b"*1\r\n$" + b"1" * (MAX_INLINE + 10),
+    b"x" * (MAX_INLINE + 10),
+]
+
+#: Valkey 9 reads on where Redis refuses what follows a closing quote; pulsards does as Redis does.
+NOT_AS_VALKEY = {b'SET a "b"c\r\n'}
+
+
+def real_answer(port: int, data: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.sendall(data)
+        answer = b""
+        while piece := sock.recv(65536):
+            answer += piece
+        return answer
+
+
+class TestMalformed:
+    @pytest.mark.parametrize("data", MALFORMED, ids=lambda data: repr(data[:24]))
+    def test_same_complaint_as_the_real_servers(
+        self, data: bytes, valkey: RealServer, redis_server: RealServer | None
+    ) -> None:
+        found, error = feed_whole(data)
+        assert error is not None
+        answer = b"+PONG\r\n" * len(found) + b"-ERR " + error + b"\r\n"
+        if data not in NOT_AS_VALKEY:
+            assert real_answer(valkey.port, data) == answer
+        if redis_server is not None:
+            assert real_answer(redis_server.port, data) == answer
+
+    def test_after_an_error_nothing_is_parsed(self) -> None:
+        parser = RequestParser()
+        parser.feed(b"*1\r\n:1\r\n")
+        assert parser.feed(b"*1\r\n$4\r\nPING\r\n") == []
+        assert parser.buffered == 0
+
+    def test_limits_before_log_in(self) -> None:
+        parser = RequestParser()
+        parser.strict = True
+        parser.feed(b"*11\r\n")
+        assert parser.error == b"Protocol error: unauthenticated multibulk length"
+        parser = RequestParser()
+        parser.strict = True
+        parser.feed(b"*2\r\n$4\r\nAUTH\r\n$16385\r\n")
+        assert parser.error == b"Protocol error: unauthenticated bulk length"
+
+    def test_an_announced_length_costs_no_memory(self) -> None:
+        parser = RequestParser()
+        parser.feed(b"*1000000\r\n$500000000\r\nab")
+        assert parser.buffered == 2
+
+
+class TestInline:
+    @pytest.mark.parametrize(
+        ("line", "arguments"),
+        [
+            (b"PING", [b"PING"]),
+            (b"  SET  a\tb ", [b"SET", b"a", b"b"]),
+            (rb'SET a "b \x41\n\"\q"', [b"SET", b"a", b'b A\n"q']),
+            (rb"SET a 'b \' \n'", [b"SET", b"a", rb"b ' \n"]),
+            (rb'"\xzz"', [b"xzz"]),
+            (b'""', [b""]),
+            (b"", []),
+            (b'"', None),
+            (b"'a", None),
+            (b"'a'b", None),
+            (b'a"b"', [b"ab"]),
+        ],
+    )
+    def test_splitting(self, line: bytes, arguments: list[bytes] | None) -> None:
+        assert split_arguments(line) == arguments
+
+    def test_lines_may_end_in_a_bare_newline(self) -> None:
+        assert RequestParser().feed(b"PING\nECHO a\r\n\r\n\n") == [[b"PING"], [b"ECHO", b"a"]]
+
+    @given(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=4))
+    def test_quoted_arguments_survive(self, arguments: list[bytes]) -> None:
+        quoted = b" ".join(
+            b'"' + b"".join(b"\\x%02x" % byte for byte in argument) + b'"' for argument in arguments
+        )
+        assert split_arguments(quoted) == arguments
