@@ -140,15 +140,12 @@ def _rounded(numerator: int, denominator: int, exponent: int) -> LongDouble | No
     shift = max(0, _MANTISSA_BITS + 2 - numerator.bit_length() + denominator.bit_length())
     quotient, remainder = divmod(numerator << shift, denominator)
     exponent -= shift
-    excess = max(quotient.bit_length() - _MANTISSA_BITS, _MIN_EXPONENT - exponent, 0)
-    if excess:
-        mantissa, below = quotient >> excess, quotient & ((1 << excess) - 1)
-        half = 1 << (excess - 1)
-        if below > half or (below == half and (remainder or mantissa & 1)):
-            mantissa += 1
-        exponent += excess
-    else:
-        mantissa = quotient
+    excess = max(quotient.bit_length() - _MANTISSA_BITS, _MIN_EXPONENT - exponent)
+    mantissa, below = quotient >> excess, quotient & ((1 << excess) - 1)
+    half = 1 << (excess - 1)
+    if below > half or (below == half and (remainder or mantissa & 1)):
+        mantissa += 1
+    exponent += excess
     if mantissa == 0:
         return LongDouble(0, 0)
     if mantissa.bit_length() + exponent > _MAX_EXPONENT + _MANTISSA_BITS:

@@ -28,8 +28,7 @@ class Collection(dict[bytes, V], Generic[V]):
 
     __slots__ = ("_index",)
 
-    def __init__(self) -> None:
-        self._index: ScanIndex | None = None
+    _index: ScanIndex | None  # None until it is needed
 
     def _indexed(self) -> ScanIndex:
         index = self._index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, ClassVar
 
 from anystore.pulsards.datatypes.limits import EncodingLimits
@@ -62,14 +63,10 @@ class SetValue(Collection[None]):
         if not added:
             return 0
         if self._integers and None in map(parse_integer, added):
-            # Redis leaves the integer encoding at the first member that is none, in the order of the
-            # arguments.
+            # Redis leaves the integer encoding at the first member that is none, in the arguments' order.
             self._integers = False
-            count = before
-            for member in added:
-                if parse_integer(member) is None:
-                    break
-                count += member not in self
+            leading = takewhile(lambda member: parse_integer(member) is not None, added)
+            count = before + sum(member not in self for member in leading)
             if count > self._integers_peak:
                 self._integers_peak = count
         self.update(added)

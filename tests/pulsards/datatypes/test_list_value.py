@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anystore.pulsards.datatypes import DEFAULT_LIMITS, EncodingLimits, ListValue
+from anystore.pulsards.persistence.rdb.listpack import pack
+from tests.pulsards.persistence.rdb.values import texts
 
 elements = st.lists(st.sampled_from([b"a", b"b", b"c"]), max_size=12)
 
@@ -86,6 +88,18 @@ class TestEncoding:
     def test_many_small_ones(self) -> None:
         assert ListValue([b"1"] * 4000).encoding(DEFAULT_LIMITS) == b"listpack"
         assert ListValue([b"1"] * 5000).encoding(DEFAULT_LIMITS) == b"quicklist"
+
+    @given(st.lists(texts, max_size=6))
+    def test_the_bytes_are_those_of_a_listpack(self, items: list[bytes]) -> None:
+        size = len(pack(items))
+        filler = b"x" * 62  # 64 bytes with its ends
+        items += [filler] * max((4096 - size) // 64, 0)
+        compact = len(pack(items)) <= 4096
+        assert ListValue(items).is_compact(EncodingLimits(list_max_listpack_size=-1)) == compact
+        one_more = [*items, filler]
+        assert ListValue(one_more).is_compact(EncodingLimits(list_max_listpack_size=-1)) == (
+            len(pack(one_more)) <= 4096
+        )
 
     @pytest.mark.parametrize(("size", "encoding"), [(3, b"listpack"), (4, b"quicklist")])
     def test_by_entries(self, size: int, encoding: bytes) -> None:
