@@ -399,7 +399,8 @@ class Connection:
 
     async def _listen(self) -> None:
         forever = self._new_waiter()
-        while self._reading and self._lost is None:
+        if self._reading and self._lost is None:
+            # Set by whoever hands the reading on, so that `_reading` stays true, or by `close`.
             self._listener = self._new_waiter()
             await self._listener
         self._reading = True
