@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from anystore.pulsards.commands.arguments import integer
 from anystore.pulsards.context import Context
+from anystore.pulsards.datatypes import HashValue
 from anystore.pulsards.errors import SYNTAX, CommandError, invalid_expire
 from anystore.pulsards.notifications import GENERIC
 from anystore.pulsards.numbers import INT64_MAX
@@ -24,8 +25,11 @@ BAD_DATA: Final = b"ERR Bad data format"
 @command("dump")
 def dump(ctx: Context, args: list[bytes]) -> bytes | None:
     """DUMP key → the value as RESTORE takes it, without its time to live; null without a key. O(N)."""
-    value = ctx.db.read(args[1])
-    return None if value is None else dump_payload(value, ctx.engine.config.encoding_limits)
+    db = ctx.db
+    value = db.read(args[1])
+    if value is None or (type(value) is HashValue and not db.keep_live_fields(args[1], value)):
+        return None
+    return dump_payload(value, ctx.engine.config.encoding_limits)
 
 
 class _Options(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.persistence.crc64 import crc64
 from anystore.pulsards.persistence.rdb import dump_payload
 from tests.pulsards.differential import Differential
@@ -151,6 +152,38 @@ def test_a_watched_key_loses_its_race() -> None:
     client.execute("MULTI")
     client.execute("PING")
     assert client.execute("EXEC") is None
+
+
+def test_times_to_live_of_fields_go_along(valkey: RealServer) -> None:
+    clock = ManualClock()
+    client = EngineClient(clock=clock)
+    client.execute("HSET", "hash", "f", "1", "g", "2", "h", "3")
+    client.execute("HPEXPIRE", "hash", 1000, "FIELDS", 1, "f")
+    client.execute("HPEXPIRE", "hash", 5000, "FIELDS", 1, "g")
+    payload = client.execute("DUMP", "hash")
+    clock.advance(2)
+    assert client.execute("RESTORE", "copy", 0, payload) == b"OK"
+    assert client.execute("HGETALL", "copy") == [b"g", b"2", b"h", b"3"]
+    assert client.execute("HPTTL", "copy", "FIELDS", 2, "g", "h") == [3000, -1]
+    clock.advance(4)
+    assert client.execute("HLEN", "copy") == 1
+
+    real = RealClient(valkey.port)
+    real.execute("DEL", "hash")
+    real.execute("HSET", "hash", "f", "1", "g", "2")
+    real.execute("HPEXPIREAT", "hash", 4102444800000, "FIELDS", 1, "f")
+    assert client.execute("RESTORE", "hash", 0, real.execute("DUMP", "hash"), "REPLACE") == b"OK"
+    assert client.execute("HPEXPIRETIME", "hash", "FIELDS", 2, "f", "g") == [4102444800000, -1]
+    real.close()
+
+
+def test_a_hash_whose_fields_have_all_gone_is_not_dumped() -> None:
+    clock = ManualClock()
+    client = EngineClient(clock=clock)
+    client.execute("HSET", "hash", "f", "1")
+    client.execute("HPEXPIRE", "hash", 1000, "FIELDS", 1, "f")
+    clock.advance(2)
+    assert client.execute("DUMP", "hash") is None
 
 
 def test_a_time_to_live_past_64_bits_is_refused() -> None:

@@ -124,7 +124,7 @@ def _write_sorted_set(writer: RdbWriter, value: SortedSetValue, limits: Encoding
 
 
 def _write_hash(writer: RdbWriter, value: HashValue, limits: EncodingLimits) -> int:
-    if value.expires is not None:
+    if value.expires:
         return _write_expiring_hash(writer, value, value.expires)
     if value.is_compact(limits):
         writer.byte(ValueType.HASH_LISTPACK)
