@@ -14,7 +14,7 @@ Command = Sequence[Argument]
 Differences = Mapping[tuple[str, str], str]
 
 #: Commands whose replies are in no particular order.
-UNORDERED = {"smembers", "sinter", "sunion", "sdiff", "sscan", "zscan", "hscan", "keys", "scan"}
+UNORDERED = {"spop", "smembers", "sinter", "sunion", "sdiff", "sscan", "zscan", "hscan", "keys", "scan"}
 _PAIRED = {"zscan", "hscan"}
 
 
@@ -107,8 +107,8 @@ class Differential:
                     [("OBJECT", "ENCODING", key)], without=["redis"] if kind in (b"list", b"set") else []
                 )
 
-    def events(self, commands: Iterable[str | Command], **options: Any) -> list[Any]:
-        """Run commands everywhere, compare their replies, and the keyspace events that they cause."""
+    def events(self, commands: Iterable[str | Command], *, replies: bool = True) -> list[Any]:
+        """Run commands everywhere, and compare the keyspace events that they cause (and the replies)."""
         listeners = {"pulsards": EngineClient(self.engine.engine)}
         peers: dict[str, Any] = {"pulsards": self.engine, **self.servers}
         seen: dict[str, list[Any]] = {}
@@ -119,7 +119,12 @@ class Differential:
             listener.execute("HELLO", 3)
             listener.execute("PSUBSCRIBE", "__key*__:*")
         try:
-            self.check(commands, **options)
+            if replies:
+                self.check(commands)
+            else:
+                for command in commands:
+                    for client in (self.engine, *self.servers.values()):
+                        client.execute(*split(command))
             for name, listener in listeners.items():
                 seen[name] = []
                 listener.send("PING")
