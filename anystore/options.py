@@ -319,9 +319,6 @@ class EmbeddedOptions(ClientOptions):
         None,
         "Where the server in this process listens for others, too.",
     )
-    dir: str | None = option(
-        optional(text("the path of a folder")), None, "Where the server in this process keeps its data."
-    )
 
 
 def option_names(cls: type[Options]) -> list[str]:

@@ -61,6 +61,8 @@ class Store(AsyncContextManagerMixin, ABC, Generic[S]):
 
     options_type: ClassVar[type[Options]] = Options
     """The options that the store takes, unless it overrides `options_class`."""
+    options: Options
+    """All options, with their defaults, as values."""
     start_server: bool = False
     """Whether `prepare` is to start the server, where the store can do that; `start_store` sets it."""
     default_database: ClassVar[str] = ""
@@ -68,7 +70,7 @@ class Store(AsyncContextManagerMixin, ABC, Generic[S]):
 
     def __init__(self, url: ConnectionString, options: Options) -> None:
         self._url = url
-        self._options = options
+        self.options = options
         self._token: object = None
         self._task_group: TaskGroup | None = None
         self._closed = False
@@ -138,19 +140,14 @@ class Store(AsyncContextManagerMixin, ABC, Generic[S]):
         return self._url.params
 
     @property
-    def options(self) -> Options:
-        """All options, with their defaults, as values."""
-        return self._options
-
-    @property
     def namespace(self) -> str:
         """The prefix of every key and channel."""
-        return self._options.namespace
+        return self.options.namespace
 
     @property
     def encoding(self) -> str:
         """How str is turned into bytes and back."""
-        return self._options.encoding
+        return self.options.encoding
 
     def __str__(self) -> str:
         return self._url.redacted
@@ -320,6 +317,11 @@ class RemoteStore(Store[S]):
 
     default_address: ClassVar[Host] = ("localhost", None)
     """Where the server is when the connection string does not say."""
+
+    def __init__(self, url: ConnectionString, options: Options) -> None:
+        if len(url.hosts) > 1:
+            raise ImproperlyConfigured(f"hosts: {url.scheme}:// takes one host, not {len(url.hosts)}")
+        super().__init__(url, options)
 
     @property
     def address(self) -> Host:

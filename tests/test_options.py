@@ -50,7 +50,7 @@ values = {
     "protocol": st.sampled_from([2, 3]),
     "ssl_keyfile_password": words.filter(lambda word: word.lower() != "none"),
     "ssl_check_hostname": st.booleans(),
-    "dir": st.none() | st.just("/var/lib/x y"),
+    "listen": st.none() | st.just("unix:/run/x y"),
 }
 
 

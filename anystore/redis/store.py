@@ -110,7 +110,7 @@ class RedisStore(RemoteStore[S]):
         )
 
     async def close(self) -> None:
-        if self.is_open:
+        if isinstance(self.pool, Pool):  # otherwise it was never connected, or is closed already
             self.pool.close()
             self.shared.close()
             for name, kind in (("shared", SharedConnection), ("pool", Pool), ("opener", Opener)):
@@ -123,7 +123,8 @@ class RedisStore(RemoteStore[S]):
         return Profile(
             address=host if port is None else f"{host}:{port}",
             user=self.user,
-            password=self.password,
+            # A user without a password is one that the server lets in with any.
+            password=self.password if self.user is None else self.password or "",
             database=int(self.database),
             protocol=options.protocol,
             client_name=options.client_name,
@@ -222,10 +223,12 @@ def _tls_context(options: TLSOptions) -> ssl.SSLContext:
         return cast(ssl.SSLContext, options.ssl_context)
     return tls_context(
         ca_file=options.ssl_ca_certs,
+        ca_path=options.ssl_ca_path,
+        ca_data=options.ssl_ca_data,
         cert_file=options.ssl_certfile,
         key_file=options.ssl_keyfile,
         key_password=options.ssl_keyfile_password,
-        verify=options.ssl_cert_reqs,
+        verify=options.ssl_cert_reqs == "required",
         check_hostname=options.ssl_check_hostname,
         minimum_version=ssl.TLSVersion.TLSv1_3
         if options.ssl_min_version == "TLSv1.3"
