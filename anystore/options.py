@@ -302,7 +302,7 @@ class TLSOptions(ClientOptions):
         flag(), True, "Check that the server's certificate is for its host name."
     )
     ssl_cert_reqs: str = option(
-        choice("required", "none"), "required", "Whether the server's certificate is checked at all."
+        choice("required", "optional", "none"), "required", "Whether the server's certificate is checked."
     )
     ssl_min_version: str = option(choice("TLSv1.2", "TLSv1.3"), "TLSv1.2", "Lowest version of TLS to accept.")
     ssl_context: Any = option(  # noqa: RUF009 - it returns a field, as field() does

@@ -228,7 +228,7 @@ def _tls_context(options: TLSOptions) -> ssl.SSLContext:
         cert_file=options.ssl_certfile,
         key_file=options.ssl_keyfile,
         key_password=options.ssl_keyfile_password,
-        verify=options.ssl_cert_reqs == "required",
+        verify=options.ssl_cert_reqs,
         check_hostname=options.ssl_check_hostname,
         minimum_version=ssl.TLSVersion.TLSv1_3
         if options.ssl_min_version == "TLSv1.3"
