@@ -33,6 +33,8 @@ class MemoryStream(ByteStream):
             data = session.take_output()
             self._unread.append(data)
             session.hold(session.unsent_bytes + len(data))
+        if session.closing:
+            session.close()
         if self._arrived is not None and (self._unread or session.closing or self._closed):
             self._arrived.set()
 
