@@ -14,6 +14,7 @@ _RANGE_CHECKED = "7.0 lets -2**63 through; Valkey's text is that of later Redis"
 KNOWN = {
     ("redis", "LPOS p c RANK -9223372036854775808"): _RANGE_CHECKED,
     ("redis", "LREM l -9223372036854775808 nope"): _RANGE_CHECKED,
+    ("valkey", "LSET l 9223372036854775807 x"): "it cuts the index down to 32 bits, which makes it -1",
 }
 
 
@@ -145,6 +146,9 @@ class TestReading:
 class TestChangingInside:
     def test_replacing(self, peers: Differential) -> None:
         peers.check(["RPUSH l a b c", "LSET l 0 A", "LSET l -1 C", "LSET l 3 x", "LSET l -4 x", "LSET l x x"])
+        peers.check(["LSET l 9223372036854775807 x"])
+        for client in peers.servers.values():
+            client.execute("LSET", "l", "-1", "C")
         peers.check(["SET str x", "LSET no 0 x", "LSET no x x", "LSET str 0 x", "LSET str x x"])
         peers.check_state()
 
@@ -281,7 +285,7 @@ _COMMANDS = sequences(
     ("LLEN", _KEYS),
     ("LRANGE", _KEYS, _INDEXES, _INDEXES),
     ("LINDEX", _KEYS, _INDEXES),
-    ("LSET", _KEYS, _INDEXES, _ELEMENTS),
+    ("LSET", _KEYS, _COUNTS, _ELEMENTS),
     ("LINSERT", _KEYS, st.sampled_from(["BEFORE", "after", "x"]), _ELEMENTS, _ELEMENTS),
     ("LREM", _KEYS, _INDEXES, _ELEMENTS),
     ("LTRIM", _KEYS, _INDEXES, _INDEXES),
