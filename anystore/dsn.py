@@ -187,15 +187,7 @@ def parse_store_url(url: str) -> ConnectionString:
         _refuse("url", f"there is no '#' in connection strings; {_ENCODE_HINT}, as %23")
     before_query, _, query = rest.partition("?")
     authority, slash, path = before_query.partition("/")
-    if "@" in path or "@" in query or authority.count("@") > 1:
-        _refuse(
-            "user and password",
-            "an '@' ends them, once, in front of the host; '@', '/', '?' in them are written %40, %2F, %3F",
-        )
-    userinfo, _, hosts = authority.rpartition("@")
-    user, _, password = userinfo.partition(":")
-    if ":" in password:
-        _refuse("password", "a ':' in a user or password is written %3A")
+    user, password, hosts = _split_authority(authority, path, query)
     found_parts, params = _parse_query(query)
     _fill(found_parts, "user", _decode("user", user))
     _fill(found_parts, "password", _decode("password", password))
@@ -219,6 +211,20 @@ def parse_store_url(url: str) -> ConnectionString:
         database=found_parts.get("database", ""),
         params=params,
     )
+
+
+def _split_authority(authority: str, path: str, query: str) -> tuple[str, str, str]:
+    """User, password and hosts, still encoded. What follows them must not hold what may be a part of a password."""
+    if "@" in path or "@" in query or authority.count("@") > 1:
+        _refuse(
+            "user and password",
+            "an '@' ends them, once, in front of the host; '@', '/', '?' in them are written %40, %2F, %3F",
+        )
+    userinfo, _, hosts = authority.rpartition("@")
+    user, _, password = userinfo.partition(":")
+    if ":" in password:
+        _refuse("password", "a ':' in a user or password is written %3A")
+    return user, password, hosts
 
 
 def _refuse(part: str, why: str) -> NoReturn:
