@@ -11,8 +11,9 @@ import anyio
 from anystore.exceptions import CommandTimeout, ConnectionFailed, OutcomeUnknown
 from anystore.redis import routing
 from anystore.redis.commands import CoreCommands
-from anystore.redis.commands.base import Argument, S
+from anystore.redis.commands.base import Argument, KeyT, S
 from anystore.redis.connection import Bundle, Connection, ConnectionLost, Packed
+from anystore.redis.lock import Lock
 from anystore.resp.pack import encode_arguments, pack_command
 
 if TYPE_CHECKING:
@@ -57,6 +58,35 @@ class Client(CoreCommands[S]):
             ResponseError: The server refused it.
         """
         return await self.execute_command(*routing.normalised(args))
+
+    def lock(
+        self,
+        name: KeyT,
+        timeout: float | None = None,
+        sleep: float = 0.1,
+        blocking: bool | float | None = True,
+        blocking_timeout: float | None = None,
+        raise_on_release_error: bool = True,
+        *,
+        renew: bool = False,
+        on_lost: Callable[[Lock], object] | None = None,
+        fencing: bool = False,
+        release_timeout: float = 2.0,
+    ) -> Lock:
+        """A lock that all users of the server see, not acquired yet: see `Lock` for the arguments."""
+        return Lock(
+            self,
+            name,
+            timeout,
+            sleep,
+            blocking,
+            blocking_timeout,
+            raise_on_release_error,
+            renew=renew,
+            on_lost=on_lost,
+            fencing=fencing,
+            release_timeout=release_timeout,
+        )
 
     async def _special(
         self,
