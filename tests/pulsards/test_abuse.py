@@ -86,7 +86,9 @@ class TestBytes:
         async with PulsarDS(bind=()) as server:
             stream = server.connect_stream()
             assert str(await ask(stream, "GET")) == "ERR wrong number of arguments for 'get' command"
-            assert str(await ask(stream, "GET", "a", "b")) == "ERR wrong number of arguments for 'get' command"
+            assert (
+                str(await ask(stream, "GET", "a", "b")) == "ERR wrong number of arguments for 'get' command"
+            )
             assert str(await ask(stream, "NOPE", "a")) == (
                 "ERR unknown command 'NOPE', with args beginning with: 'a' "
             )

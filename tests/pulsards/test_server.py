@@ -68,7 +68,9 @@ class TestLifetime:
                 assert server.addresses[1] == f"unix:{path}"
                 async with await anyio.connect_unix(path) as stream:
                     assert await ask(stream, "SET", "a", "1") == b"OK"
-                async with await anyio.connect_tcp("::1", int(server.addresses[2].rpartition(":")[2])) as stream:
+                async with await anyio.connect_tcp(
+                    "::1", int(server.addresses[2].rpartition(":")[2])
+                ) as stream:
                     assert await ask(stream, "GET", "a") == b"1"
             assert not os.path.exists(path)
 

@@ -79,7 +79,11 @@ class TestRoundTrip:
         (frozenset([1]), b"*1\r\n:1\r\n", b"~1\r\n:1\r\n"),
         (PushReply([b"a"]), b"*1\r\n$1\r\na\r\n", b">1\r\n$1\r\na\r\n"),
         (VerbatimString(b"ab"), b"$2\r\nab\r\n", b"=6\r\ntxt:ab\r\n"),
-        (BigNumber(b"99999999999999999999"), b"$20\r\n99999999999999999999\r\n", b"(99999999999999999999\r\n"),
+        (
+            BigNumber(b"99999999999999999999"),
+            b"$20\r\n99999999999999999999\r\n",
+            b"(99999999999999999999\r\n",
+        ),
         (ErrorReply(b"ERR a\r\nb"), b"-ERR a  b\r\n", b"-ERR a  b\r\n"),
         ([None, [NULL_ARRAY]], b"*2\r\n$-1\r\n*1\r\n*-1\r\n", b"*2\r\n_\r\n*1\r\n_\r\n"),
         ((1, b"a"), b"*2\r\n:1\r\n$1\r\na\r\n", b"*2\r\n:1\r\n$1\r\na\r\n"),

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from anystore.pulsards import glob
 from anystore.pulsards.context import Context
-from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, SYNTAX, CommandError
+from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, CommandError
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.registry import command
 from anystore.resp.types import (
@@ -83,20 +82,11 @@ def debug(ctx: Context, args: list[bytes]) -> Any:
     if subcommand == b"log" and len(args) == 3:
         ctx.engine.log(b"DEBUG LOG: " + args[2])
         return OK
-    if subcommand == b"stringmatch-len" and len(args) == 4:
-        return _matches_itself(args[2], args[3])
     if subcommand == b"help" and len(args) == 2:
         return _HELP
     raise CommandError(
         b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP." % args[1]
     )
-
-
-def _matches_itself(length: bytes, pattern: bytes) -> int:
-    count = parse_integer(length)
-    if count is None or not 0 <= count <= 1024 * 1024:
-        raise CommandError(SYNTAX)
-    return int(glob.matches(pattern, b"a" * count))
 
 
 _HELP = [
@@ -113,8 +103,6 @@ _HELP = [
         b"    Reply with a sample of a type of the protocol.",
         b"SET-ACTIVE-EXPIRE <0|1>",
         b"    Whether keys are removed when they expire, or only when they are next asked for.",
-        b"STRINGMATCH-LEN <len> <pattern>",
-        b"    Match a pattern against a long text.",
         b"HELP",
         b"    This text.",
     )

@@ -32,7 +32,11 @@ def monitor(ctx: Context, args: list[bytes]) -> SimpleString:
 def slowlog_get(ctx: Context, args: list[bytes]) -> list[Any]:
     """SLOWLOG GET [count] — the newest entries, 10 without a count, all of them for -1. O(N). Since 2.2.12."""
     count = 10
-    if len(args) > 2:
+    if len(args) > 3:
+        raise CommandError(
+            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try SLOWLOG HELP." % args[1]
+        )
+    if len(args) == 3:
         wanted = parse_integer(args[2])
         if wanted is None or wanted < -1:
             raise CommandError(b"ERR count should be greater than or equal to -1")
