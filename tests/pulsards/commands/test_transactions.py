@@ -178,4 +178,6 @@ class TestPubSub:
             client.execute(*command.split())
         client.close()
         broker = client.engine.broker
-        assert not (broker.channels or broker.patterns or broker.shard_channels)
+        assert not broker.channels
+        assert not broker.patterns
+        assert not broker.shard_channels
