@@ -66,6 +66,7 @@ class Engine:
         self._client_ids = count(1)
         self._waiter_numbers = count()
         self._deadlines: list[tuple[int, int, Waiter]] = []
+        self._deadlines_limit = 64  # entries at which the dead ones are thrown out
         self._turn_mark = 0
         self.parked = 0
         self.config.apply(self)
@@ -99,6 +100,10 @@ class Engine:
     def close_session(self, session: Session) -> None:
         """Have a client's connection closed by its driver at the end of this turn, whatever is still queued."""
         session.closing = session.aborted = True
+        if session.waiter is not None:
+            # At once: the next element is for whoever waits behind, not for a client on its way out.
+            session.waiter.leave()
+            session.waiter = None
         self.outbox[session] = None
 
     # Turns
@@ -249,7 +254,13 @@ class Engine:
         waiter.session.waiter = waiter
         waiter.park()
         if waiter.deadline is not None:
-            heapq.heappush(self._deadlines, (waiter.deadline, next(self._waiter_numbers), waiter))
+            deadlines = self._deadlines
+            if len(deadlines) >= self._deadlines_limit:
+                # Those served long before their deadline would stay until then.
+                deadlines[:] = [entry for entry in deadlines if entry[2].session.waiter is entry[2]]
+                heapq.heapify(deadlines)
+                self._deadlines_limit = max(64, 2 * len(deadlines))
+            heapq.heappush(deadlines, (waiter.deadline, next(self._waiter_numbers), waiter))
             self.keyspace.falls_due(waiter.deadline)
 
     def serve_waiters(self) -> None:
@@ -261,19 +272,33 @@ class Engine:
         while keyspace.ready:
             ready, keyspace.ready = keyspace.ready, {}
             for database, key in ready:
-                for waiter in tuple(database.blocked.get(key, ())):
-                    if waiter.session.waiter is waiter:
-                        self._try_waiter(waiter, key)
+                self._serve_key(database, key)
 
-    def _try_waiter(self, waiter: Waiter, key: bytes) -> None:
+    def _serve_key(self, database: Database, key: bytes) -> None:
+        """Try who waits for this key, as long as there is one. O(number served), unless some cannot be."""
+        queue = database.blocked.get(key)
+        while queue and key in database.data:
+            first = next(iter(queue))
+            if first.session.waiter is first and self._try_waiter(first, key):
+                continue
+            # Who is first waits for a value of another type; one further back may do with this one.
+            for waiter in tuple(queue):
+                if key in database.data and waiter.session.waiter is waiter:
+                    self._try_waiter(waiter, key)
+            return
+
+    def _try_waiter(self, waiter: Waiter, key: bytes) -> bool:
+        """Whether the waiter need not wait any longer."""
         session = waiter.session
         try:
             reply = waiter.attempt(session, key)
         except CommandError as error:
             self.count_error(error.message)
             reply = ErrorReply(error.message)
-        if reply is not None:
-            session.unpark(reply)
+        if reply is None:
+            return False
+        session.unpark(reply)
+        return True
 
     # Events
 
