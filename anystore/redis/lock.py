@@ -137,6 +137,8 @@ class Lock(AsyncContextManagerMixin):
         self._token: bytes | None = None
         self._fence: int | None = None
         self._trusted_until = 0.0
+        self._given_back: bytes | None = None
+        """The token of the last attempt at a release: there is nothing to renew from then on."""
         if not isinstance(blocking, bool) and blocking is not None and 0 < blocking < sleep:
             raise LockError(f"sleep ({sleep} s) is longer than the {blocking} s that blocking allows")
 
@@ -198,6 +200,7 @@ class Lock(AsyncContextManagerMixin):
             return False
         self._token = token
         self._fence = fence if self.fencing else None
+        self._given_back = None
         self.lost = False
         self._trust_from(began)
         return True
@@ -236,6 +239,7 @@ class Lock(AsyncContextManagerMixin):
         return True
 
     async def _release(self, token: bytes) -> None:
+        self._given_back = token
         try:
             released = await _RELEASE(self.client, keys=(self.name,), args=(token,))
         except OutcomeUnknown:
@@ -354,9 +358,11 @@ class Lock(AsyncContextManagerMixin):
         token, timeout = self._token, self.timeout
         if token is None or timeout is None:
             return
-        while await self._renew_in_time(token, timeout):
+        renewed = True
+        while renewed:
             await anyio.sleep(timeout / 3)
-            if self._token != token:  # released within its block
+            renewed = self._given_back == token or await self._renew_in_time(token, timeout)
+            if self._given_back == token:  # within its block, perhaps while the renewal was on its way
                 return
         self.lost = True
         logger.warning("the lock %r was lost while it was held", self.name)
