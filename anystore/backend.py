@@ -77,6 +77,8 @@ class Backend(Protocol):
     """Makes a waiter for this loop."""
     time: Callable[[], float]
     """The loop's clock, in seconds, as `anyio.current_time`."""
+    task: Callable[[], object]
+    """The identity of the running task."""
 
     async def turn(self) -> None:
         """Let every task that can run now run once. A checkpoint."""
@@ -126,6 +128,7 @@ class _AsyncioBackend:
         self.token: object = loop
         self.waiter: Callable[[], Waiter] = loop.create_future
         self.time: Callable[[], float] = loop.time
+        self.task: Callable[[], object] = asyncio.current_task
         self._loop = loop
 
     async def turn(self) -> None:
@@ -223,6 +226,7 @@ class _TrioBackend:
         self.token = token
         self.waiter: Callable[[], Waiter] = _TrioWaiter
         self.time: Callable[[], float] = current_time
+        self.task: Callable[[], object] = lowlevel.current_task
         self.turn = lowlevel.checkpoint
         _TrioWaiter.bind(lowlevel)
 

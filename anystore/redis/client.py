@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from math import inf
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from anystore.exceptions import CommandTimeout, ConnectionFailed, OutcomeUnknown
+from anystore.exceptions import ConnectionFailed, OutcomeUnknown
 from anystore.redis import routing
 from anystore.redis.commands import CoreCommands
 from anystore.redis.commands.base import Argument, KeyT, S
-from anystore.redis.connection import Bundle, Connection, ConnectionLost, Packed
+from anystore.redis.connection import Bundle, ConnectionLost
+from anystore.redis.leased import carry_out
 from anystore.redis.lock import Lock
 from anystore.resp.pack import encode_arguments, pack_command
 
@@ -30,7 +28,7 @@ class Client(CoreCommands[S]):
     """
 
     def __init__(self, store: RedisStore[S]) -> None:
-        self.store = store
+        self.store: RedisStore[S] = store
         self._plain = routing.plain_names() if store.sends_as_given else frozenset()
 
     def __repr__(self) -> str:
@@ -123,24 +121,18 @@ class Client(CoreCommands[S]):
         Cancelled while it waits, or out of time, the connection is closed: that ends the command on the server, too.
         """
         packed = pack_command(args)
-        timeout = self.store.profile.command_timeout
-        limit = None if timeout is None or block == inf else block + timeout
         for _ in range(self.store.profile.attempts + 1):
+            bundle = Bundle(1, decode=decode)
             async with self.store.pool.lease() as connection:
-                reply = await _within(limit, connection, packed, decode)
-            if not isinstance(reply, ConnectionLost):
+                failure = await carry_out(self.store, connection, packed, bundle, block)
+            if not isinstance(failure, ConnectionLost):
                 break
-            if reply.written:
+            if failure.written:
                 error = ConnectionFailed if routing.is_read_only(args) else OutcomeUnknown
-                raise error(f"{reply}; the command may have been waiting on the server") from reply.__cause__
+                raise error(
+                    f"{failure}; the command may have been waiting on the server"
+                ) from failure.__cause__
+        reply = bundle.replies[0] if failure is None else failure
         if isinstance(reply, Exception):
             raise reply
         return reply
-
-
-async def _within(limit: float | None, connection: Connection, packed: Packed, decode: bool) -> Any:
-    bundle = Bundle(1, decode=decode)
-    with anyio.move_on_after(limit):
-        failure = await connection.request(packed, bundle)
-        return bundle.replies[0] if failure is None else failure
-    return CommandTimeout(f"no reply within {limit} seconds, the command's own wait included")

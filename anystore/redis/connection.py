@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeAlias
@@ -38,7 +38,7 @@ from anystore.streams import NowaitStream
 
 __all__ = ("Bundle", "Connection", "ConnectionLost", "ConnectionStatistics", "Packed", "Spawn")
 
-Spawn: TypeAlias = Callable[[Callable[[], Awaitable[Any]]], Any]
+Spawn: TypeAlias = Callable[..., Any]
 """Starts a task in the store's task group."""
 Packed: TypeAlias = bytes | bytearray
 """Commands as they go over the wire."""

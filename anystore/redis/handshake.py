@@ -65,7 +65,7 @@ class Profile:
 
         Scattered because all clients of a server lose it at the same moment.
         """
-        longest = min(self.max_delay, self.delay * 2 ** min(attempt, 32))
+        longest: float = min(self.max_delay, self.delay * 2 ** min(attempt, 32))
         return longest * random.uniform(0.5, 1.0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from anyio.abc import ByteStream
 
+from anystore.backend import Backend, current_backend
 from anystore.dsn import ConnectionString, Host
 from anystore.exceptions import ImproperlyConfigured, StoreError
 from anystore.options import ClientOptions, Options, TLSOptions
@@ -70,6 +71,7 @@ class RedisStore(RemoteStore[S]):
         self.shared = cast(SharedConnection, _NotOpen(self))
         self.pool = cast(Pool, _NotOpen(self))
         self.opener = cast(Opener, _NotOpen(self))
+        self.backend = cast(Backend, _NotOpen(self))
         prefix = self.namespace.encode(self.encoding)
         self.names = Namespace(prefix, self.encoding) if prefix else None
         """What prefixes keys and channels; None without a namespace."""
@@ -103,6 +105,7 @@ class RedisStore(RemoteStore[S]):
     async def prepare(self) -> None:
         await super().prepare()
         group = self.task_group
+        self.backend = current_backend()
         self.opener = Opener(self._make_profile(), self.connect_stream, group.start_soon)
         self.shared = SharedConnection(self.opener, group.start_soon)
         self.pool = Pool(
@@ -113,8 +116,8 @@ class RedisStore(RemoteStore[S]):
         if isinstance(self.pool, Pool):  # otherwise it was never connected, or is closed already
             self.pool.close()
             self.shared.close()
-            for name, kind in (("shared", SharedConnection), ("pool", Pool), ("opener", Opener)):
-                setattr(self, name, cast(kind, _NotOpen(self)))
+            for name in ("shared", "pool", "opener", "backend"):
+                setattr(self, name, _NotOpen(self))
         await super().close()
 
     def _make_profile(self) -> Profile:

@@ -15,7 +15,7 @@ import hiredis
 from anystore.exceptions import ProtocolError, response_error
 from anystore.resp.types import MapReply
 
-__all__ = ("INCOMPLETE", "ReplyDecoder")
+__all__ = ("INCOMPLETE", "ReplyDecoder", "decode_strings")
 
 INCOMPLETE: Final[Any] = object()
 """What `ReplyDecoder.next_reply` gives when the next reply has not arrived as a whole."""
@@ -179,3 +179,27 @@ def _scalar(kind: bytes, line: bytes, decode: Decode) -> Any:
 
 def _shown(text: bytes) -> str:
     return repr(text[:40])
+
+
+def decode_strings(reply: Any, encoding: str, errors: str = "strict") -> Any:
+    """The reply with all its strings decoded; the `UnicodeDecodeError` itself if one cannot be. O(its bytes)."""
+    try:
+        return _decoded(reply, encoding, errors)
+    except UnicodeDecodeError as error:
+        return error
+
+
+def _decoded(reply: Any, encoding: str, errors: str) -> Any:
+    if isinstance(reply, bytes):
+        return reply.decode(encoding, errors)
+    if isinstance(reply, MapReply):
+        return MapReply(
+            (_decoded(key, encoding, errors), _decoded(value, encoding, errors)) for key, value in reply
+        )
+    if isinstance(reply, list):
+        return [_decoded(item, encoding, errors) for item in reply]
+    if isinstance(reply, dict):
+        return {
+            _decoded(key, encoding, errors): _decoded(value, encoding, errors) for key, value in reply.items()
+        }
+    return reply

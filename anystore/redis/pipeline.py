@@ -1,0 +1,461 @@
+"""Pipelines: commands that are queued and then sent together, by default as a transaction.
+
+A pipeline is one task's, and runs once. Its commands go over the shared connection in one piece, so that nothing of
+other tasks comes in between MULTI and EXEC; only one that watches keys has a connection of its own, from `watch` to
+the commit.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+import anyio
+
+from anystore.exceptions import ExecAbort, OutcomeUnknown, StoreError, WatchError
+from anystore.redis import routing
+from anystore.redis.commands import CoreCommands
+from anystore.redis.commands.base import Argument, KeyT, S
+from anystore.redis.connection import Bundle, Connection, ConnectionLost, Packed
+from anystore.redis.leased import carry_out
+from anystore.resp.decode import decode_strings
+from anystore.resp.pack import encode_arguments, pack_command
+
+if TYPE_CHECKING:
+    from anystore.redis.store import RedisStore
+
+__all__ = ("Pipeline", "Queued", "run_transaction")
+
+T = TypeVar("T")
+
+COMMANDS_A_TURN: Final = 1_000
+"""Commands to put together, or replies to convert, before other tasks get their turn: about a millisecond's work."""
+
+_MULTI: Final = pack_command(("MULTI",))
+_EXEC: Final = pack_command(("EXEC",))
+_UNWATCH: Final = pack_command(("UNWATCH",))
+_PENDING: Final = object()
+
+
+class Queued(Generic[T]):
+    """A queued command; after the commit, awaiting it gives its result, or raises its error."""
+
+    __slots__ = ("_outcome", "args", "block", "convert", "decode", "hook", "packed")
+
+    def __init__(
+        self,
+        args: Sequence[Any],
+        packed: bytes,
+        convert: Callable[[Any], T] | None,
+        decode: bool,
+        block: float | None,
+        hook: Callable[[Any], Any] | None,
+    ) -> None:
+        self.args = args
+        self.packed = packed
+        self.convert = convert
+        self.decode = decode
+        self.block = block
+        self.hook = hook
+        self._outcome: Any = _PENDING
+
+    def __repr__(self) -> str:
+        return f"<Queued {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The command's name."""
+        name = self.args[0]
+        return name.decode("latin-1") if isinstance(name, bytes) else str(name)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is a result."""
+        return self._outcome is not _PENDING
+
+    def result(self) -> T:
+        """The result; raises the command's error, `StoreError` as long as the pipeline has not been committed."""
+        if self._outcome is _PENDING:
+            raise StoreError(f"{self.name} is queued; its result is there after `await pipeline.commit()`")
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome  # type: ignore[no-any-return]
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self.result()
+        yield  # which makes this the generator that an awaitable needs
+
+    def settle(self, reply: Any) -> Any:
+        """Make the outcome of the server's reply: the result, or the error."""
+        if not isinstance(reply, Exception):
+            try:
+                if self.hook is not None:
+                    reply = self.hook(reply)
+                if self.convert is not None:
+                    reply = self.convert(reply)
+            except Exception as error:
+                reply = error
+        self._outcome = reply
+        return reply
+
+
+class Pipeline(CoreCommands[S]):
+    """Commands that are sent together; made by `store.pipeline()`.
+
+    ```python
+    async with store.pipeline() as pipe:
+        pipe.set("visits", 1)
+        visits = pipe.incr("visits")
+        await pipe.commit()
+    print(await visits)
+    ```
+
+    Every command method queues and returns a handle (`Queued`), which can be awaited after the commit. Leaving the
+    block without a commit sends nothing.
+
+    `await pipe.watch(*keys)` turns to immediate mode: commands are carried out at once, on a connection of the
+    pipeline's own, and are awaited like a client's. `multi()` turns back to queueing. The commit raises `WatchError`,
+    and nothing is carried out, if somebody changed a key meanwhile.
+
+    A pipeline belongs to the task that uses it first, and runs once; anything else raises `StoreError`.
+
+    Args:
+        store: The open store.
+        transaction: Whether the commands run as one (MULTI … EXEC), with no other client's in between.
+    """
+
+    def __init__(self, store: RedisStore[S], *, transaction: bool = True) -> None:
+        store.check_open()
+        self.store: RedisStore[S] = store
+        self.is_transaction: bool = transaction
+        self.queued_scripts: set[str] | None = set()
+        self._plain = routing.plain_names() if store.sends_as_given else frozenset[str]()
+        self._current_task = store.backend.task
+        self._task: object = None
+        self._queue: list[Queued[Any]] = []
+        self._watching: Connection | None = None
+        self._explicit = False
+        self._entered = False
+        self._ran = False
+
+    def __repr__(self) -> str:
+        return f"<Pipeline {self.store}, {len(self._queue)} commands>"
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def __bool__(self) -> bool:
+        return True
+
+    async def __aenter__(self) -> Self:
+        self._entered = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._give_up()
+        await self.reset()
+        self._ran = True
+
+    # Queueing.
+
+    def execute_command(
+        self,
+        *args: Argument,
+        reply: Callable[[Any], Any] | None = None,
+        decode: bool = True,
+        block: float | None = None,
+    ) -> Awaitable[Any]:
+        if self._task is not self._current_task() or self._ran:
+            self._check_use()
+        if args[0] in self._plain:
+            queued = Queued(args, pack_command(args), reply, decode, block, None)
+        else:
+            queued = self._prepared(args, reply, decode, block)
+        if self._watching is not None and not self._explicit:
+            return self._at_once(queued)
+        self._queue.append(queued)
+        return queued
+
+    def _check_use(self) -> None:
+        if self._ran:
+            raise StoreError("the pipeline has run; make another one with store.pipeline()")
+        task = self._current_task()
+        if self._task is None:
+            self._task = task
+        elif self._task is not task:
+            raise StoreError("the pipeline belongs to another task; each task needs a pipeline of its own")
+
+    def _prepared(
+        self, args: Sequence[Any], convert: Callable[[Any], Any] | None, decode: bool, block: float | None
+    ) -> Queued[Any]:
+        store = self.store
+        hook: Callable[[Any], Any] | None = None
+        if args[0] not in routing.plain_names():
+            args = routing.normalised(args)
+            routing.refuse(args)
+            if block is None:
+                block = routing.block_seconds(args)
+        if not store.sends_as_given:
+            args = encode_arguments(args, store.encoding)
+        if store.names is not None:
+            hook = store.names.reply_hook(args)
+            args = store.names.outgoing(list(args))
+        return Queued(args, pack_command(args), convert, decode, block, hook)
+
+    # Watching.
+
+    async def watch(self, *names: KeyT) -> bool:
+        """Watch keys, and turn to immediate mode until `multi()` or the commit; True. O(1) for each key.
+
+        Raises:
+            StoreError: Commands are queued already, or the pipeline is not used in an `async with` block, which its
+                connection needs to come back.
+            CommandTimeout, ConnectionFailed: There is no connection for it.
+
+        Since 2.2.0. https://valkey.io/commands/watch/
+        """
+        self._check_use()
+        if self._explicit or self._queue:
+            raise StoreError("keys have to be watched before commands are queued")
+        if not self._entered:
+            raise StoreError("watch() needs a connection of its own: use the pipeline in 'async with'")
+        if self._watching is None:
+            self._watching = await self.store.pool.acquire()
+        args: Sequence[Any] = ("WATCH", *names)
+        if not self.store.sends_as_given:
+            args = encode_arguments(args, self.store.encoding)
+        if self.store.names is not None:
+            args = self.store.names.outgoing(list(args))
+        await self._at_once(Queued(args, pack_command(args), None, True, None, None))
+        return True
+
+    async def unwatch(self) -> bool:
+        """Watch no keys any more, and turn back to queueing; True. O(1).
+
+        Cancelled or not, the connection goes back to the pool, or is closed. Since 2.2.0.
+        https://valkey.io/commands/unwatch/
+        """
+        self._check_use()
+        await self._stop_watching()
+        return True
+
+    def multi(self) -> None:
+        """Turn from immediate mode to queueing: what follows is carried out by the commit, as a transaction."""
+        self._check_use()
+        if self._explicit:
+            raise StoreError("multi() was called already")
+        if self._queue:
+            raise StoreError("multi() comes before the commands that it is for")
+        self._explicit = True
+
+    async def _at_once(self, queued: Queued[Any]) -> Any:
+        connection = self._watching
+        if connection is None:
+            raise StoreError("the pipeline is not watching any more")
+        bundle = Bundle(1, decode=queued.decode)
+        failure = await carry_out(self.store, connection, queued.packed, bundle, queued.block)
+        if isinstance(failure, ConnectionLost) and failure.written and not routing.is_read_only(queued.args):
+            raise OutcomeUnknown(str(failure)) from failure.__cause__
+        if failure is not None:
+            raise failure
+        reply = queued.settle(bundle.replies[0])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def _stop_watching(self) -> None:
+        connection, self._watching = self._watching, None
+        if connection is not None:
+            try:
+                await carry_out(self.store, connection, _UNWATCH, Bundle(1), None)
+            finally:
+                self.store.pool.release(connection)
+
+    def _give_up(self) -> None:
+        """Close the connection at once: whatever it was doing, nobody waits for it."""
+        connection, self._watching = self._watching, None
+        if connection is not None:
+            connection.close()
+            self.store.pool.release(connection)
+
+    async def reset(self) -> None:  # type: ignore[override]  # as in redis-py, not the command RESET
+        """Drop what is queued, stop watching, and begin anew, in any task."""
+        self._queue = []
+        self.queued_scripts = set()
+        self._explicit = self._ran = False
+        self._task = None
+        await self._stop_watching()
+
+    aclose = reset
+
+    # Running.
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """The same as `commit`, with the name that redis-py gives it."""
+        return await self.commit(raise_on_error)
+
+    async def commit(self, raise_on_error: bool = True) -> list[Any]:
+        """Send what is queued, and return the results in order. O(bytes).
+
+        Cancelled before anything was written, nothing is carried out; later, all of a transaction or nothing, and any
+        part of another pipeline.
+
+        Args:
+            raise_on_error: False gives errors of single commands in their places instead of raising the first one.
+
+        Raises:
+            WatchError: A watched key was changed, so nothing was carried out.
+            ResponseError: The server refused a command. In a transaction the others were carried out, except with
+                an error that it finds when it queues the command; then nothing was.
+            OutcomeUnknown: The connection was lost, and what was sent may have been carried out.
+            ConnectionFailed, CommandTimeout: Trouble on the way.
+        """
+        self._check_use()
+        self._ran = True
+        queue, self._queue = self._queue, []
+        try:
+            if not queue and self._watching is None:
+                return []
+            atomic = self.is_transaction or self._explicit
+            replies = await self._send(queue, atomic)
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            connection, self._watching = self._watching, None
+            if connection is not None:
+                self.store.pool.release(connection)
+        results = await self._settled(queue, replies)
+        if raise_on_error:
+            _raise_first(queue, results)
+        return results
+
+    async def _send(self, queue: list[Queued[Any]], atomic: bool) -> list[Any]:
+        """The reply to each queued command."""
+        encoding = self.store.profile.encoding
+        # Of one reply, EXEC's, hiredis decodes all or nothing, and of what cannot be decoded nothing is left.
+        mixed = encoding is not None and (atomic or not all(queued.decode for queued in queue))
+        packed = await self._packed(queue, atomic)
+        bundle = Bundle(len(queue) + 2 if atomic else len(queue), decode=not mixed, atomic=atomic)
+        await self._carry_out(queue, packed, bundle)
+        replies = _replies_of_exec(queue, bundle.replies) if atomic else bundle.replies
+        if mixed:
+            errors = self.store.profile.errors
+            for index, queued in enumerate(queue):
+                if queued.decode:
+                    replies[index] = decode_strings(replies[index], encoding or "utf-8", errors)
+        return replies
+
+    async def _packed(self, queue: list[Queued[Any]], atomic: bool) -> Packed:
+        if len(queue) <= COMMANDS_A_TURN:
+            packed = b"".join([queued.packed for queued in queue])
+            return b"%b%b%b" % (_MULTI, packed, _EXEC) if atomic else packed
+        joined = bytearray(_MULTI if atomic else b"")
+        for start in range(0, len(queue), COMMANDS_A_TURN):
+            joined += b"".join([queued.packed for queued in queue[start : start + COMMANDS_A_TURN]])
+            await self.store.backend.turn()
+        if atomic:
+            joined += _EXEC
+        return joined
+
+    async def _carry_out(self, queue: list[Queued[Any]], packed: Packed, bundle: Bundle) -> None:
+        blocks = [] if bundle.atomic else [queued.block for queued in queue if queued.block is not None]
+        if self._watching is None and blocks:
+            self._watching = await self.store.pool.acquire()
+        if self._watching is None:
+            self.store.check_open()
+            await self.store.shared.call_bundle(packed, bundle, lambda: _only_reads(queue))
+            return
+        failure = await carry_out(self.store, self._watching, packed, bundle, sum(blocks))
+        if isinstance(failure, ConnectionLost) and failure.written:
+            raise OutcomeUnknown(
+                f"{failure}; the server may have carried out the pipeline"
+            ) from failure.__cause__
+        if failure is not None:
+            raise failure
+
+    async def _settled(self, queue: list[Queued[Any]], replies: list[Any]) -> list[Any]:
+        results: list[Any] = []
+        for start in range(0, len(queue), COMMANDS_A_TURN):
+            if start:
+                await self.store.backend.turn()
+            stop = start + COMMANDS_A_TURN
+            results += [
+                queued.settle(reply)
+                for queued, reply in zip(queue[start:stop], replies[start:stop], strict=True)
+            ]
+        return results
+
+
+def _only_reads(queue: list[Queued[Any]]) -> bool:
+    return all(routing.is_read_only(queued.args) for queued in queue)
+
+
+def _replies_of_exec(queue: list[Queued[Any]], replies: list[Any]) -> list[Any]:
+    """The reply to each command of a transaction, of the replies to MULTI, to queueing each of them, and to EXEC."""
+    started, *answers, done = replies
+    if isinstance(started, Exception):
+        raise started
+    if done is None:
+        raise WatchError("a watched key was changed, so nothing was carried out")
+    if isinstance(done, ExecAbort):
+        # The server tells what it did not like when it queued it, and says of the rest only that there was something.
+        return [answer if isinstance(answer, Exception) else ExecAbort(str(done)) for answer in answers]
+    if isinstance(done, Exception):
+        raise done
+    return list(done)
+
+
+def _raise_first(queue: list[Queued[Any]], results: list[Any]) -> None:
+    errors = [(index, result) for index, result in enumerate(results) if isinstance(result, Exception)]
+    if not errors:
+        return
+    # Of a transaction that was dropped, the command that was not accepted, rather than those that were.
+    index, error = next((pair for pair in errors if not isinstance(pair[1], ExecAbort)), errors[0])
+    error.add_note(f"command {index + 1} of the pipeline: {queue[index].name}")
+    raise error
+
+
+async def run_transaction(
+    store: RedisStore[S],
+    func: Callable[[Pipeline[S]], Awaitable[Any] | Any],
+    *keys: KeyT,
+    value_from_callable: bool = False,
+    watch_delay: float | None = None,
+    attempts: int | None = None,
+) -> Any:
+    """Run `func` on a pipeline that watches `keys`, and commit it; again for as long as somebody else changes them.
+
+    Args:
+        store: The open store.
+        func: Called, and awaited if that is what it wants, with the pipeline in immediate mode; calls `multi()`
+            before what it queues.
+        keys: What to watch.
+        value_from_callable: Return what `func` returned instead of the results of the commit.
+        watch_delay: Seconds to wait before another try.
+        attempts: How many tries there are; None without limit.
+
+    Raises:
+        WatchError: The last try was lost, too.
+    """
+    tries = 0
+    while True:
+        try:
+            async with Pipeline(store) as pipe:
+                if keys:
+                    await pipe.watch(*keys)
+                value = func(pipe)
+                if inspect.isawaitable(value):
+                    value = await value
+                results = await pipe.commit()
+            return value if value_from_callable else results
+        except WatchError:
+            tries += 1
+            if attempts is not None and tries >= attempts:
+                raise
+        await anyio.sleep(watch_delay or 0)
