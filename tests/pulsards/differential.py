@@ -32,6 +32,8 @@ def canonical(command: Command, reply: Any) -> Any:
     name = (command[0].decode("latin-1") if isinstance(command[0], bytes) else str(command[0])).lower()
     if isinstance(reply, set):
         return sorted(reply)
+    if name == "hgetall" and isinstance(reply, list):
+        return dict(zip(reply[::2], reply[1::2], strict=True))
     if name not in UNORDERED or not isinstance(reply, list):
         return reply
     if name.endswith("scan"):
