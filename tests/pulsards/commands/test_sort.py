@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anystore.pulsards.context import ScriptContext
 from tests.pulsards.commands.sequences import run_sequence, sequences
 from tests.pulsards.differential import Differential
 from tests.pulsards.peers import EngineClient
@@ -76,6 +77,15 @@ class TestOrder:
     def test_a_set_is_stored_in_order(self, peers: Differential, options: str) -> None:
         peers.check([*FILL, f"SORT words {options} STORE out", "LRANGE out 0 -1"])
         peers.check([f"SORT set {options} STORE out", "LRANGE out 0 -1", "SORT set BY nosort"])
+
+    def test_a_script_gets_a_set_in_order(self) -> None:
+        client = EngineClient()
+        client.execute("SADD", "words", "banana", "apple", "cherry")
+        engine = client.engine
+        reply = engine.call(
+            ScriptContext(client.session), engine.commands[b"sort"], [b"sort", b"words", b"by", b"x"]
+        )
+        assert reply == [b"apple", b"banana", b"cherry"]
 
     @pytest.mark.parametrize(
         "limit",
