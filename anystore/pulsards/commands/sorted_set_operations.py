@@ -91,10 +91,6 @@ def _parse(arguments: list[bytes], number: int, weighted: bool, replied: bool) -
 # Combining
 
 
-def _score(source: Source, member: bytes) -> float:
-    return 1.0 if source[member] is None else source[member]  # type: ignore[return-value]
-
-
 def _weighted(source: Source, weight: float) -> dict[bytes, float]:
     """The members of a set with their scores times a weight; 0 times infinity makes 0."""
     if isinstance(source, SetValue):
