@@ -8,7 +8,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from anystore.exceptions import ResponseError
+from anystore import create_store
+from anystore.exceptions import ConnectionFailed, ResponseError
+from tests.servers import run_server, valkey_binary
 
 pytestmark = pytest.mark.anyio
 
@@ -105,3 +107,12 @@ async def test_saving(client: Any) -> None:
     assert await client.lastsave() >= before
     assert await client.bgsave() is True
     assert await client.bgrewriteaof() is True
+
+
+@pytest.mark.parametrize("protocol", [3, 2])
+async def test_shutdown(protocol: int) -> None:
+    with run_server(valkey_binary()) as server:
+        async with create_store(server.dsn, protocol=protocol, reconnect_attempts=0) as store:
+            await store.client().shutdown(nosave=True, now=True)
+            with pytest.raises(ConnectionFailed):
+                await store.ping()

@@ -272,7 +272,7 @@ class TestTroubleOnTheWay:
     async def test_a_renewal_that_failed_is_tried_again(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING)
         client = Scripted(b"OK", ConnectionFailed("down"), 1, 1)
-        async with Lock(client, "l", timeout=3, sleep=0.001, renew=True) as lock:
+        async with Lock(client, "l", timeout=0.9, sleep=0.001, renew=True) as lock:
             client.on_sent[3] = renewed = anyio.Event()
             with anyio.fail_after(5):
                 await renewed.wait()

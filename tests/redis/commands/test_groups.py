@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,14 @@ ELSEWHERE = {
 NO_METHOD = {"sync", "psync", "replconf", "restore-asking", "script|debug", "client|caching"}
 # Groups whose methods come later, and the rest of ACL with them.
 LATER_GROUPS = {"geo", "hyperloglog", "stream", "cluster", "sentinel", "module"}
+
+
+# Methods that send nothing, whatever the server.
+REFUSED = {
+    *("auth", "hello", "select", "reset", "quit", "client_reply"),
+    *("client_tracking", "client_tracking_on", "client_tracking_off"),
+}
+TESTS = Path(__file__).parents[2]
 
 
 def expected_commands() -> list[str]:
@@ -91,6 +100,13 @@ def test_private_names_are_used_by_one_group_only() -> None:
             if not name.startswith(("__", "_abc")):
                 assert name not in seen, f"{group.__name__} and {seen[name].__name__} both define {name}"
                 seen[name] = group
+
+
+@pytest.mark.parametrize("folder", ["contract", "typing"])
+def test_every_method_has_a_case(folder: str) -> None:
+    """What each method does on a real server, and what type checkers make of its result, is written down."""
+    text = "".join(path.read_text("utf-8") for path in (TESTS / folder).glob("*.py"))
+    assert [name for name in METHODS if name not in REFUSED and not re.search(rf"\.{name}\b", text)] == []
 
 
 def test_refused_commands_exist() -> None:
