@@ -1,0 +1,102 @@
+"""The client beside its peers, on one real server: `python -m benchmarks.client [--rounds N] [--json FILE]`.
+
+Each round measures every client on every backend once, one after the other, so that a machine whose speed
+drifts does so for all of them; the table shows medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+
+from benchmarks.clients import ASYNCIO_ONLY, CLIENTS, Subject
+from benchmarks.report import Report
+from tests.servers import redis_binary, run_server, valkey_binary
+
+BACKENDS = {"asyncio": ("asyncio", {}), "uvloop": ("asyncio", {"use_uvloop": True}), "trio": ("trio", {})}
+VALUE = b"x" * 32
+
+
+async def one_task(subject: Subject) -> float:
+    count = 3000
+    began = time.perf_counter()
+    for _ in range(count):
+        if await subject.get("bench:0") != VALUE:
+            raise AssertionError("a wrong answer")
+    return count / (time.perf_counter() - began)
+
+
+async def hundred_tasks(subject: Subject) -> float:
+    each = 100
+
+    async def task(number: int) -> None:
+        expected = VALUE if number % 2 else None
+        key = f"bench:{number}" if number % 2 else f"nope:{number}"
+        for _ in range(each):
+            if await subject.get(key) != expected:
+                raise AssertionError("a wrong answer")
+
+    began = time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for number in range(100):
+            group.start_soon(task, number)
+    return 100 * each / (time.perf_counter() - began)
+
+
+async def pipeline_of_100(subject: Subject) -> float:
+    count = 60
+    items = [(f"bench:{number}", VALUE) for number in range(100)]
+    expected = [subject.ok] * 100
+    began = time.perf_counter()
+    for _ in range(count):
+        if list(await subject.set_many(items)) != expected:
+            raise AssertionError("a wrong answer")
+    return 100 * count / (time.perf_counter() - began)
+
+
+WORKLOADS: dict[str, Callable[[Subject], Awaitable[float]]] = {
+    "GET, 1 task": one_task,
+    "GET, 100 tasks": hundred_tasks,
+    "pipeline of 100 SET": pipeline_of_100,
+}
+
+
+def measure(name: str, backend: str, port: int, report: Report) -> None:
+    async def main() -> None:
+        async with CLIENTS[name](port) as subject:
+            await pipeline_of_100(subject)  # fills the keys, and warms up
+            await hundred_tasks(subject)
+            for workload, run in WORKLOADS.items():
+                report.add(f"{workload}, {backend}", name, await run(subject))
+
+    loop, options = BACKENDS[backend]
+    anyio.run(main, backend=loop, backend_options=options)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    report = Report("client, operations a second")
+    with run_server(redis_binary() or valkey_binary()) as server:
+        for _ in range(arguments.rounds):
+            for backend in BACKENDS:
+                for name in CLIENTS:
+                    if backend != "trio" or name not in ASYNCIO_ONLY:
+                        measure(name, backend, server.port, report)
+    rows = sorted(report.rates)
+    report.rates = {row: report.rates[row] for row in rows}  # type: ignore[assignment]
+    print(report.table(CLIENTS))
+    print()
+    print(report.ratios("anystore", [name for name in CLIENTS if name != "anystore"]))
+    if arguments.json:
+        report.save(arguments.json)
+
+
+if __name__ == "__main__":
+    main()

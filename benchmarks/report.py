@@ -1,0 +1,61 @@
+"""Medians of interleaved rounds, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class Report:
+    """Rates by row and column, several rounds of each."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.rates: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+
+    def add(self, row: str, column: str, rate: float) -> None:
+        """Note one round's rate, in operations per second."""
+        self.rates[row][column].append(rate)
+        print(f"  {row:<28} {column:<22} {rate:>12,.0f} /s", file=sys.stderr, flush=True)
+
+    def median(self, row: str, column: str) -> float | None:
+        """The median of all rounds, or None where nothing was measured."""
+        rounds = self.rates[row].get(column)
+        return statistics.median(rounds) if rounds else None
+
+    def table(self, columns: Iterable[str]) -> str:
+        """The medians in Markdown, `–` where a peer has no such thing."""
+        names = list(columns)
+        lines = [f"| {self.title} | {' | '.join(names)} |", "| --- |" + " ---: |" * len(names)]
+        for row in self.rates:
+            cells = [self.median(row, name) for name in names]
+            lines.append(
+                f"| {row} | " + " | ".join("–" if cell is None else f"{cell:,.0f}" for cell in cells) + " |"
+            )
+        return "\n".join(lines)
+
+    def ratios(self, subject: str, peers: Iterable[str]) -> str:
+        """How many times as fast as each peer the subject is, by row."""
+        names = list(peers)
+        lines = [f"| {subject} ÷ | {' | '.join(names)} |", "| --- |" + " ---: |" * len(names)]
+        for row in self.rates:
+            ours = self.median(row, subject)
+            cells = []
+            for name in names:
+                theirs = self.median(row, name)
+                cells.append("–" if not ours or not theirs else f"{ours / theirs:.2f}")
+            lines.append(f"| {row} | " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def save(self, path: Path) -> None:
+        """Write every round's figure, with what it was measured on."""
+        machine = {"python": platform.python_version(), "machine": platform.machine()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            json.dumps({"title": self.title, "machine": machine, "rates": self.rates}, indent=1) + "\n"
+        )
