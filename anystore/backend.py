@@ -73,6 +73,8 @@ class Backend(Protocol):
 
     token: object
     """The event loop's identity, as `current_token` gives it."""
+    running: Callable[[], object]
+    """The identity of the loop that is running now; None, or `RuntimeError`, if it is of another kind, or none is."""
     waiter: Callable[[], Waiter]
     """Makes a waiter for this loop."""
     time: Callable[[], float]
@@ -126,6 +128,7 @@ _LOOPS_WITHOUT_READERS: Final = (getattr(asyncio, "ProactorEventLoop", ()),)
 class _AsyncioBackend:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.token: object = loop
+        self.running: Callable[[], object] = asyncio._get_running_loop
         self.waiter: Callable[[], Waiter] = loop.create_future
         self.time: Callable[[], float] = loop.time
         self.task: Callable[[], object] = asyncio.current_task
@@ -224,6 +227,7 @@ class _TrioBackend:
         from trio import current_time, lowlevel
 
         self.token = token
+        self.running: Callable[[], object] = lowlevel.current_trio_token
         self.waiter: Callable[[], Waiter] = _TrioWaiter
         self.time: Callable[[], float] = current_time
         self.task: Callable[[], object] = lowlevel.current_task

@@ -9,7 +9,7 @@ from anystore.exceptions import ConnectionFailed, OutcomeUnknown
 from anystore.redis import routing
 from anystore.redis.commands import CoreCommands
 from anystore.redis.commands.base import Argument, KeyT, S
-from anystore.redis.connection import Bundle, ConnectionLost
+from anystore.redis.entries import Bundle, ConnectionLost
 from anystore.redis.leased import carry_out
 from anystore.redis.lock import Lock
 from anystore.resp.pack import encode_arguments, pack_command

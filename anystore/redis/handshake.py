@@ -6,6 +6,7 @@ Source: https://valkey.io/commands/hello/, https://valkey.io/commands/client-set
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -23,7 +24,8 @@ from anystore.exceptions import (
     StoreError,
     UnsupportedProtocol,
 )
-from anystore.redis.connection import Bundle, Connection, ConnectionLost, Spawn
+from anystore.redis.connection import Connection, Spawn
+from anystore.redis.entries import Bundle, ConnectionLost
 from anystore.resp.pack import pack_command
 from anystore.resp.replies import ReplyParser
 
@@ -83,8 +85,10 @@ class Opener:
         while True:
             try:
                 return await self.open(**options)
-            except ConnectionFailed:
-                if attempt >= self.profile.attempts or not wanted():
+            except ConnectionFailed as error:
+                # A certificate that is not accepted will not be, either, in a second.
+                final = isinstance(error.__cause__, ssl.SSLCertVerificationError)
+                if final or attempt >= self.profile.attempts or not wanted():
                     raise
             await anyio.sleep(self.profile.pause(attempt))
             attempt += 1

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from anystore.exceptions import CommandTimeout
-from anystore.redis.connection import Bundle, Connection, Packed
+from anystore.redis.connection import Connection
+from anystore.redis.entries import Bundle, Packed
 
 if TYPE_CHECKING:
     from anystore.redis.store import RedisStore

@@ -18,7 +18,8 @@ from anystore.exceptions import ExecAbort, OutcomeUnknown, StoreError, WatchErro
 from anystore.redis import routing
 from anystore.redis.commands import CoreCommands
 from anystore.redis.commands.base import Argument, KeyT, S
-from anystore.redis.connection import Bundle, Connection, ConnectionLost, Packed
+from anystore.redis.connection import Connection
+from anystore.redis.entries import Bundle, ConnectionLost, Packed
 from anystore.redis.leased import carry_out
 from anystore.resp.decode import decode_strings
 from anystore.resp.pack import encode_arguments, pack_command

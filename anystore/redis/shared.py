@@ -10,9 +10,10 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from anystore.backend import Waiter, current_backend
+from anystore.backend import Waiter, current_backend, current_token
 from anystore.exceptions import ConnectionFailed, OutcomeUnknown, StoreError
-from anystore.redis.connection import Bundle, Connection, ConnectionLost, ConnectionStatistics, Packed, Spawn
+from anystore.redis.connection import Connection, ConnectionStatistics, Spawn
+from anystore.redis.entries import Bundle, ConnectionLost, Packed
 from anystore.redis.handshake import Opener
 from anystore.redis.routing import is_read_only
 from anystore.resp.pack import pack_command
@@ -26,7 +27,10 @@ class SharedConnection:
     def __init__(self, opener: Opener, spawn: Spawn) -> None:
         self._opener = opener
         self._spawn = spawn
-        self._new_waiter = current_backend().waiter
+        backend = current_backend()
+        self._new_waiter = backend.waiter
+        self._running = backend.running
+        self._token = backend.token
         self._live: Connection | None = None
         self._opening = False
         self._waiting: list[Waiter] = []
@@ -41,6 +45,12 @@ class SharedConnection:
             TypeError: An argument cannot be sent.
         """
         packed = pack_command(args)
+        try:
+            here = self._running() is self._token
+        except RuntimeError:
+            here = False
+        if not here:
+            raise _elsewhere()
         connection = self._live
         if connection is None:
             connection = await self.connection()
@@ -60,6 +70,8 @@ class SharedConnection:
 
     async def call_bundle(self, packed: Packed, bundle: Bundle, read_only: Callable[[], bool]) -> None:
         """Carry out a bundle of commands, whose replies, errors among them, are in the bundle afterwards."""
+        if current_token() is not self._token:
+            raise _elsewhere()
         connection = self._live or await self.connection()
         failure = await connection.request(packed, bundle)
         if failure is not None:
@@ -79,8 +91,7 @@ class SharedConnection:
                 raise ConnectionFailed(str(reply)) from reply.__cause__
             attempts -= 1
             if bundle is not None:
-                bundle.replies = []
-                bundle.begun = False
+                bundle.reset()
             connection = await self.connection()
             reply = await connection.request(packed, bundle)
         if isinstance(reply, Exception):
@@ -108,7 +119,7 @@ class SharedConnection:
         return outcome
 
     async def _open(self) -> None:
-        outcome: Connection | StoreError | None = None
+        outcome: Connection | Exception | None = None
         try:
             outcome = await self._opener.open_persistently(
                 self._wanted,
@@ -125,16 +136,15 @@ class SharedConnection:
                 self._live = outcome
                 if outcome.is_blind:
                     outcome.listen()
-        except StoreError as error:
+        except Exception as error:
+            # Whatever it is, it is for those that wanted the connection, and not for the task group.
             outcome = error
         finally:
             self._opening = False
             waiting, self._waiting = self._waiting, []
             for waiter in waiting:
                 if not waiter.done():
-                    # Each its own error: tasks that raise the same one would write into each other's traceback.
-                    own = outcome if isinstance(outcome, Connection) else copy.copy(outcome)
-                    waiter.set_result(own or StoreError("the store is closed"))
+                    waiter.set_result(_own(outcome))
 
     def _wanted(self) -> bool:
         return any(not waiter.done() for waiter in self._waiting)
@@ -154,3 +164,18 @@ class SharedConnection:
         if self._live is None:
             return ConnectionStatistics(in_flight=0, unsent=0, closed=True)
         return self._live.statistics()
+
+
+def _own(outcome: Connection | Exception | None) -> Connection | Exception:
+    """What one of those that wait gets: tasks that raise the same error would write into each other's traceback."""
+    if outcome is None:
+        return StoreError("the store is closed")
+    if isinstance(outcome, Connection):
+        return outcome
+    own = copy.copy(outcome)
+    own.__cause__ = outcome.__cause__
+    return own
+
+
+def _elsewhere() -> StoreError:
+    return StoreError("the store was opened in another event loop; each loop needs a store of its own")

@@ -1,0 +1,75 @@
+"""What a connection's FIFO holds, and what those who wait in it get when something goes wrong."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import anyio
+
+from anystore.backend import Waiter
+from anystore.exceptions import ConnectionFailed, ProtocolError
+
+__all__ = ("STREAM_ERRORS", "Baton", "Bundle", "ConnectionLost", "Entry", "Packed", "waiter_of")
+
+Packed: TypeAlias = bytes | bytearray
+"""Commands as they go over the wire."""
+
+STREAM_ERRORS: Final = (
+    anyio.EndOfStream,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    ProtocolError,
+    OSError,
+)
+"""What a connection cannot go on after."""
+
+
+class ConnectionLost(ConnectionFailed):
+    """The connection was lost before the reply; `written` says whether the server may have got the request."""
+
+    def __init__(self, cause: BaseException | None, *, written: bool) -> None:
+        told = str(cause) or type(cause).__name__
+        super().__init__("the connection was lost" if cause is None else f"the connection was lost: {told}")
+        self.written = written
+        self.__cause__ = cause
+
+
+class Baton:
+    """What a waiting task gets instead of its reply when it is to read for all; its reply goes to `waiter`."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+
+
+class Bundle:
+    """A request that is more than one command, or whose reply is not decoded as usual.
+
+    Args:
+        count: How many replies belong to it.
+        decode: Whether their strings are decoded.
+        atomic: Whether nothing of it is carried out before all of it has arrived, as with MULTI … EXEC.
+    """
+
+    __slots__ = ("atomic", "count", "decode", "replies", "waiter")
+    waiter: Waiter
+
+    def __init__(self, count: int, *, decode: bool = True, atomic: bool = False) -> None:
+        self.count = count
+        self.decode = decode
+        self.atomic = atomic
+        self.reset()
+
+    def reset(self) -> None:
+        """Make it ready to be sent, again perhaps."""
+        self.replies: list[Any] = []
+
+
+Entry: TypeAlias = Waiter | Bundle
+"""A place in the FIFO: for one ordinary reply just the waiter, to be quick."""
+
+
+def waiter_of(entry: Entry) -> Waiter:
+    """The waiter of an entry."""
+    return entry.waiter if isinstance(entry, Bundle) else entry
