@@ -20,7 +20,7 @@ class Waiter:
     deadline passes, CLIENT UNBLOCK names its client, or its connection goes.
     """
 
-    __slots__ = ("attempt", "database", "deadline", "keys", "session", "timeout_reply")
+    __slots__ = ("attempt", "database", "deadline", "keys", "session", "timeout_reply", "without_key")
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class Waiter:
         deadline: int | None,
         attempt: Attempt,
         timeout_reply: Any,
+        without_key: bool = False,
     ) -> None:
         self.session = session
         self.database = database
@@ -37,6 +38,7 @@ class Waiter:
         self.deadline = deadline  # milliseconds since 1970; None waits for ever
         self.attempt = attempt
         self.timeout_reply = timeout_reply
+        self.without_key = without_key  # is to be tried, too, when a key has gone
 
     def park(self) -> None:
         """Queue up behind whoever waits for these keys already."""

@@ -36,18 +36,20 @@ class Context:
         timeout_ms: int,
         attempt: Attempt,
         timeout_reply: Any = NULL_ARRAY,
+        without_key: bool = False,
     ) -> Any:
         """Park the caller until one of `keys` serves it, and return what the command is to return now.
 
         `attempt(context, key)` is tried when a key has changed and returns the reply, or None to go on
         waiting. `timeout_ms` is in milliseconds, 0 waits for ever. Where the caller may not be parked the
-        reply is `timeout_reply` at once, as Redis answers a blocking command inside MULTI.
+        reply is `timeout_reply` at once, as Redis answers a blocking command inside MULTI. `without_key` is
+        for commands that do not wait for a key that goes (XREADGROUP): they are tried then, too.
         """
         if not self.can_block:
             return timeout_reply
         engine = self.engine
         deadline = engine.keyspace.now + timeout_ms if timeout_ms else None
-        engine.park(Waiter(self.session, self.db, keys, deadline, attempt, timeout_reply))
+        engine.park(Waiter(self.session, self.db, keys, deadline, attempt, timeout_reply, without_key))
         return NO_REPLY
 
 

@@ -286,6 +286,9 @@ class Engine:
                 if key in database.data and waiter.session.waiter is waiter:
                     self._try_waiter(waiter, key)
             return
+        for waiter in tuple(queue or ()):
+            if waiter.without_key and waiter.session.waiter is waiter:
+                self._try_waiter(waiter, key)
 
     def _try_waiter(self, waiter: Waiter, key: bytes) -> bool:
         """Whether the waiter need not wait any longer."""

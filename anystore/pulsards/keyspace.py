@@ -91,8 +91,7 @@ class Keyspace:
             setattr(two, name, kept)
         for database in (one, two):
             for key in database.blocked:
-                if key in database.data:
-                    self.ready[(database, key)] = None
+                database.wake(key)
 
 
 class Database:
@@ -250,6 +249,15 @@ class Database:
         if self.blocked and key in self.blocked:
             keyspace.ready[(self, key)] = None
 
+    def count_change(self) -> None:
+        """Count a change that neither who watches the key nor who waits for it is told of: an XACK, say."""
+        self.keyspace.dirty += 1
+
+    def wake(self, key: bytes) -> None:
+        """Let who waits for a key try again after the current command."""
+        if key in self.blocked:
+            self.keyspace.ready[(self, key)] = None
+
     def notify(self, key: bytes, event: bytes, kind: int) -> None:
         """Publish a further event of a change that `changed` has told already."""
         if self.keyspace.notify_classes & kind:
@@ -266,6 +274,8 @@ class Database:
         """Remove every key; how many there were. O(N) in freeing them."""
         count = len(self.data)
         self.touch_all_watched()
+        for key in self.blocked:
+            self.wake(key)
         self.keyspace.dirty += count
         self.data = {}
         self.expires = {}

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import ClassVar
 
 from anystore.pulsards.datatypes.limits import EncodingLimits
-from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.datatypes.listpack_size import entry_size
 
 # Below this many elements, indexing each one of a slice far from both ends beats walking up to it: a deque
 # finds an index by blocks of 64 elements, an iterator walks element by element.
@@ -134,7 +134,7 @@ class ListValue(deque[bytes]):
             return enough + 1
         size = 7
         for item in self:
-            size += _entry_size(item)
+            size += entry_size(item)
             if size > enough:
                 break
         return size
@@ -142,17 +142,3 @@ class ListValue(deque[bytes]):
     def encoding(self, limits: EncodingLimits) -> bytes:
         """What OBJECT ENCODING answers."""
         return b"listpack" if self.is_compact(limits) else b"quicklist"
-
-
-def _entry_size(item: bytes) -> int:
-    """The bytes that an element takes in a listpack: encoding, content, and the length read backwards."""
-    size = len(item)
-    if size <= 20 and (number := parse_integer(item)) is not None:
-        if 0 <= number <= 127:
-            return 2
-        if -4096 <= number <= 4095:
-            return 3
-        bits = (number if number >= 0 else number + 1).bit_length() + 1
-        return 2 + (2 if bits <= 16 else 3 if bits <= 24 else 4 if bits <= 32 else 8)
-    size += 1 if size < 64 else 2 if size < 4096 else 5
-    return size + (1 if size <= 127 else 2 if size < 16383 else 3 if size < 2097151 else 4)
