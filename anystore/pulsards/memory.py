@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import ByteStream
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from anystore.pulsards.engine import Engine
 
@@ -16,7 +16,8 @@ class MemoryStream(ByteStream):
     """The client's end of a connection to an engine.
 
     What is sent runs before `send` returns, so a reply is there when it is asked for. One task may send while
-    another receives.
+    another receives. It is also an `anystore.streams.NowaitStream`: nothing here ever has to wait but for the server
+    to have something to say.
     """
 
     def __init__(self, engine: Engine, address: str = "memory:0") -> None:
@@ -24,6 +25,7 @@ class MemoryStream(ByteStream):
         self._session = engine.connect(address, address)
         self._session.deliver = self._deliver
         self._arrived: anyio.Event | None = None
+        self._interrupted = False
         self._unread: list[bytes] = []
         self._closed = False
 
@@ -38,61 +40,92 @@ class MemoryStream(ByteStream):
         if self._arrived is not None and (self._unread or session.closing or self._closed):
             self._arrived.set()
 
-    async def send(self, item: bytes) -> None:
-        """Run what these bytes ask for. Cancelled before it begins, it has sent nothing; after that it is done.
+    def send_nowait(self, data: bytes | bytearray | memoryview) -> int:
+        """Run what these bytes ask for, all of them; their number.
 
-        Raises `anyio.ClosedResourceError` after `aclose`, `anyio.BrokenResourceError` once the server has
-        closed the connection.
+        Raises `anyio.ClosedResourceError` after closing, `anyio.BrokenResourceError` once the server has closed the
+        connection.
         """
-        await anyio.lowlevel.checkpoint_if_cancelled()
         if self._closed:
             raise anyio.ClosedResourceError
         session = self._session
         if session.closing:
             raise anyio.BrokenResourceError
-        self._engine.statistics.bytes_received += len(item)
-        session.receive(item)
+        engine = self._engine
+        engine.statistics.bytes_received += len(data)
+        session.receive(data if type(data) is bytes else bytes(data))
         self._deliver()
-        self._engine.flush()
+        engine.flush()
+        return len(data)
 
-    async def receive(self, max_bytes: int = 65536) -> bytes:
-        """What the server has queued for this client, all of it, whatever `max_bytes` says.
+    def receive_nowait(self, max_bytes: int = 65536) -> bytes | None:
+        """What the server has queued, all of it, whatever `max_bytes` says; b"" at the end, None if there is nothing.
 
-        Waits while there is nothing; cancelled there, it loses nothing. Raises `anyio.EndOfStream` when the
-        server has closed the connection.
+        Raises `anyio.ClosedResourceError` after closing.
         """
         session = self._session
+        if self._closed:
+            raise anyio.ClosedResourceError
+        if self._unread and not session.aborted:
+            unread = self._unread
+            data = unread[0] if len(unread) == 1 else b"".join(unread)
+            unread.clear()
+            session.unsent_bytes = 0
+            self._engine.statistics.bytes_sent += len(data)
+            return data
+        return b"" if session.closing else None
+
+    async def send(self, item: bytes) -> None:
+        """`send_nowait`, as a checkpoint. Cancelled before it begins, it has sent nothing; after that it is done."""
+        await checkpoint_if_cancelled()
+        self.send_nowait(item)
+
+    async def wait_send(self) -> None:
+        """Sending never has to wait; a checkpoint."""
+        await checkpoint()
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """`receive_nowait`, waiting while there is nothing. Cancelled, it loses nothing.
+
+        Raises `anyio.EndOfStream` when the server has closed the connection, `anyio.ClosedResourceError` after
+        closing, `anyio.WouldBlock` when interrupted.
+        """
+        await checkpoint()
         while True:
-            if self._closed:
-                await anyio.lowlevel.checkpoint()
-                raise anyio.ClosedResourceError
-            if self._unread and not session.aborted:
-                await anyio.lowlevel.checkpoint()
-                data = b"".join(self._unread)
-                self._unread.clear()
-                session.unsent_bytes = 0
-                self._engine.statistics.bytes_sent += len(data)
+            data = self.receive_nowait()
+            if data:
                 return data
-            elif session.closing:
-                await anyio.lowlevel.checkpoint()
+            if data is not None:
                 raise anyio.EndOfStream
-            else:
-                self._arrived = anyio.Event()
-                try:
-                    await self._arrived.wait()
-                finally:
-                    self._arrived = None
+            self._arrived = anyio.Event()
+            try:
+                await self._arrived.wait()
+            finally:
+                self._arrived = None
+            if self._interrupted:
+                self._interrupted = False
+                raise anyio.WouldBlock
+
+    def interrupt(self) -> None:
+        """Make a task that waits in `receive` get `anyio.WouldBlock`, if there is one."""
+        if self._arrived is not None:
+            self._interrupted = True
+            self._arrived.set()
+
+    def close(self) -> None:
+        """Close this end and the session behind it, at once; safe to call twice."""
+        self._closed = True
+        self._end()
 
     async def send_eof(self) -> None:
         """End the session, as a server does that reads the end of a connection."""
-        await anyio.lowlevel.checkpoint_if_cancelled()
+        await checkpoint_if_cancelled()
         self._end()
 
     async def aclose(self) -> None:
-        """Close this end and the session behind it; safe to call twice, done even when cancelled."""
-        self._closed = True
-        self._end()
-        await anyio.lowlevel.checkpoint()
+        """`close`, as a checkpoint; done even when cancelled."""
+        self.close()
+        await checkpoint()
 
     def _end(self) -> None:
         self._session.close()

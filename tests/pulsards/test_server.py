@@ -18,6 +18,7 @@ from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards import ManualClock, PulsarDS, run_in_thread
 from anystore.pulsards.memory import MemoryStream
 from anystore.pulsards.streams import serve_stream
+from anystore.streams import NowaitStream
 
 pytestmark = pytest.mark.anyio
 
@@ -322,3 +323,44 @@ def test_a_file_is_never_taken_for_a_dead_servers_socket(tmp_path: Path) -> None
     with pytest.raises(OSError, match="in use"), run_in_thread(bind=f"unix:{path}"):
         raise AssertionError("a file was taken for a socket")
     assert path.read_text() == "not a socket"
+
+
+class TestWithoutWaiting:
+    """The in-process stream as the client's core uses it."""
+
+    async def test_what_is_sent_has_run(self) -> None:
+        async with PulsarDS(bind=()) as server:
+            stream = server.connect_stream()
+            assert isinstance(stream, NowaitStream)
+            assert stream.receive_nowait() is None
+            assert stream.send_nowait(memoryview(b"PING\r\n")) == 6
+            assert stream.receive_nowait() == b"+PONG\r\n"
+            stream.send_nowait(b"QUIT\r\n")
+            assert stream.receive_nowait() == b"+OK\r\n"
+            assert stream.receive_nowait() == b""
+            with pytest.raises(anyio.BrokenResourceError):
+                stream.send_nowait(b"PING\r\n")
+            stream.close()
+            for use in (lambda: stream.send_nowait(b"x"), stream.receive_nowait):
+                with pytest.raises(anyio.ClosedResourceError):
+                    use()
+
+    async def test_interrupting_and_closing_wake_who_waits(self) -> None:
+        async with PulsarDS(bind=()) as server:
+            stream = server.connect_stream()
+            stream.interrupt()  # nobody waits: nothing happens
+            outcomes: list[type[BaseException]] = []
+
+            async def wait() -> None:
+                try:
+                    await stream.receive()
+                except Exception as error:
+                    outcomes.append(type(error))
+
+            for act in (stream.interrupt, stream.close):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(wait)
+                    await anyio.wait_all_tasks_blocked()
+                    act()
+            assert outcomes == [anyio.WouldBlock, anyio.ClosedResourceError]
+            await stream.wait_send()
