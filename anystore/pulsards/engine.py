@@ -24,6 +24,7 @@ from anystore.pulsards.keyspace import NEVER, Database, Keyspace
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.registry import CommandEntry, build_table
+from anystore.pulsards.scripting import ScriptRuntime
 from anystore.pulsards.session import Session
 from anystore.pulsards.slowlog import SlowLog
 from anystore.pulsards.statistics import Statistics
@@ -44,6 +45,7 @@ class Engine:
         self.keyspace.now = self.clock.time_us() // 1000
         self.broker = Broker()
         self.commands = build_table()
+        self.scripts = ScriptRuntime(check_permission=self._permits, log=_log_script)
         self.sessions: dict[int, Session] = {}
         self.monitors: dict[Session, None] = {}
         self.statistics = Statistics(self.keyspace.now)
@@ -221,6 +223,13 @@ class Engine:
                 self.keyspace.now // 1000, elapsed // 1000, arguments, session.address, session.name
             )
 
+    def _permits(self, arguments: list[bytes]) -> bool | None:
+        """Whether the user may run a command, for redis.acl_check_cmd; None where there is no such command."""
+        entry = self.commands.get(arguments[0].lower())
+        if entry is not None and entry.subcommands and len(arguments) > 1:
+            entry = entry.subcommands.get(arguments[1].lower())
+        return None if entry is None else True
+
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
         return None
@@ -311,6 +320,12 @@ class Engine:
             self.broker.publish(b"__keyspace@%d__:%b" % (database.index, key), event)
         if classes & KEYEVENT:
             self.broker.publish(b"__keyevent@%d__:%b" % (database.index, event), key)
+
+
+def _log_script(level: int, text: bytes) -> None:
+    """redis.log: its levels are debug, verbose, notice and warning."""
+    severity = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)[level]
+    logger.log(severity, "%s", text.decode(errors="backslashreplace"))
 
 
 def quoted(text: bytes) -> bytes:

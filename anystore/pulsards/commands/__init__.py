@@ -28,6 +28,7 @@ _GROUPS: Final = (
     "objects",
     "pubsub",
     "scan",
+    "scripting",
     "set_operations",
     "sets",
     "sort",
