@@ -22,6 +22,8 @@ from anystore.resp.types import (
     VerbatimString,
 )
 
+_ONLY_BYTES: Final = {bytes}
+_BULK_HEADERS: Final = tuple(b"$%d\r\n" % length for length in range(1024))
 _INTEGERS: Final = tuple(b":%d\r\n" % number for number in range(1024))
 _STATUSES: Final = {
     SimpleString(text): b"+" + text + b"\r\n" for text in (b"OK", b"QUEUED", b"PONG", b"none", b"string")
@@ -39,7 +41,18 @@ def encode_reply(value: Any, protocol: int) -> bytes:
         return _INTEGERS[value] if 0 <= value < 1024 else b":%d\r\n" % value
     if value is None:
         return b"$-1\r\n" if protocol == 2 else b"_\r\n"
-    pieces: list[bytes] = []
+    if kind is list and set(map(type, value)) == _ONLY_BYTES:
+        # The most common array. Headers from a table, joined by line ends: half the cost of formatting each item.
+        try:
+            return b"*%d\r\n%b\r\n" % (
+                len(value),
+                b"\r\n".join([_BULK_HEADERS[len(item)] + item for item in value]),
+            )
+        except IndexError:
+            pieces = [b"*%d\r\n" % len(value)]
+            pieces += [b"$%d\r\n%b\r\n" % (len(item), item) for item in value]
+            return b"".join(pieces)
+    pieces = []
     write_reply(pieces.append, value, protocol)
     return b"".join(pieces)
 
