@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from anystore import Store, create_store
+from anystore.pulsards import PulsarDS
+from anystore.pulsards.registry import registered
 from anystore.redis.client import Client
-from tests.servers import RealServer, redis_binary
+from anystore.spec import specs
+from tests.servers import redis_binary
 
 Version = tuple[int, ...]
 
@@ -27,25 +32,47 @@ Version = tuple[int, ...]
 class Target:
     """A server, and how to speak with it.
 
-    `fixture` is the session's fixture that gives a `RealServer` or a DSN; `version` is the Redis version whose commands
-    it has.
+    `served` gives its DSN for as long as the block lasts; `version` is the Redis version whose commands it has,
+    `lacks` are those of them that it does not have (yet).
     """
 
     name: str
-    fixture: str
+    served: Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[str]]
     version: Version
     protocol: int
-    unix: bool = False
+    lacks: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
         return f"{self.name}-resp{self.protocol}"
 
-    def dsn(self, request: pytest.FixtureRequest) -> str:
-        server = request.getfixturevalue(self.fixture)
-        if isinstance(server, RealServer):
-            return f"redis+unix://{server.unixsocket}?database=0" if self.unix else server.dsn
-        return str(server)
+
+def _real(fixture: str) -> Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[str]]:
+    """A real server, one for the whole session, by TCP."""
+
+    @asynccontextmanager
+    async def serve(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+        yield request.getfixturevalue(fixture).dsn
+
+    return serve
+
+
+@asynccontextmanager
+async def _memory(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    yield "memory://contract"
+
+
+@asynccontextmanager
+async def _tcp(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    async with PulsarDS("127.0.0.1:0") as server:
+        yield server.dsn
+
+
+@asynccontextmanager
+async def _unix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    with tempfile.TemporaryDirectory(prefix="as") as folder:
+        async with PulsarDS(f"unix:{folder}/s"):
+            yield f"redis+unix://{folder}/s?database=0"
 
 
 def _version_of(binary: str) -> Version:
@@ -55,12 +82,22 @@ def _version_of(binary: str) -> Version:
     return tuple(int(part) for part in found.groups())
 
 
+PULSARDS = (7, 4, 0)
+# What pulsards does not have yet is left to the cases' marker `needs`, and joins in when it comes.
+PULSARDS_LACKS = frozenset(specs()) - frozenset(registered())
+# Valkey 9.1 has all of Redis 7.4 that this client has methods for.
+VALKEY = (7, 4, 99)
+
+
 def _targets() -> list[Target]:
-    # What Valkey 9.1 lacks of Redis 7.4 and 8 has a case that knows it; it has all that this client has methods for.
-    targets = [Target("valkey", "valkey", (7, 4, 99), protocol) for protocol in (3, 2)]
+    targets = [Target("valkey", _real("valkey"), VALKEY, protocol) for protocol in (3, 2)]
+    targets += [Target("tcp", _tcp, PULSARDS, protocol, PULSARDS_LACKS) for protocol in (3, 2)]
+    targets += [Target("unix", _unix, PULSARDS, 3, PULSARDS_LACKS)]
+    targets += [Target("memory", _memory, PULSARDS, protocol, PULSARDS_LACKS) for protocol in (3, 2)]
     binary = redis_binary()
     if binary is not None:
-        targets += [Target("redis", "redis_server", _version_of(binary), protocol) for protocol in (3, 2)]
+        version = _version_of(binary)
+        targets += [Target("redis", _real("redis_server"), version, protocol) for protocol in (3, 2)]
     return targets
 
 
@@ -71,22 +108,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "since(version): the Redis version that brought what the case is about"
     )
+    config.addinivalue_line(
+        "markers", "needs(*commands): commands that the case is about, where some server lacks them"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [item for item in items if _is_too_new(item)]
+    left_out = {item for item in items if _is_not_for_its_target(item)}
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=sorted(left_out, key=lambda item: item.nodeid))
         items[:] = [item for item in items if item not in left_out]
 
 
-def _is_too_new(item: pytest.Item) -> bool:
-    marker = item.get_closest_marker("since")
+def _is_not_for_its_target(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     target = callspec.params.get("target") if callspec is not None else None
-    if marker is None or not isinstance(target, Target):
+    if not isinstance(target, Target):
         return False
-    return tuple(int(part) for part in marker.args[0].split(".")) > target.version
+    since = item.get_closest_marker("since")
+    too_new = since is not None and tuple(int(part) for part in since.args[0].split(".")) > target.version
+    return too_new or any(target.lacks & {*needs.args} for needs in item.iter_markers("needs"))
 
 
 @pytest.fixture(params=[pytest.param(target, id=target.id) for target in TARGETS])
@@ -95,12 +136,13 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 @pytest.fixture
-def dsn(target: Target, request: pytest.FixtureRequest) -> str:
-    return target.dsn(request)
+async def dsn(target: Target, request: pytest.FixtureRequest, anyio_backend: Any) -> AsyncIterator[str]:
+    async with target.served(request) as dsn:
+        yield dsn
 
 
 @pytest.fixture
-async def store(target: Target, dsn: str, anyio_backend: Any) -> AsyncIterator[Store[bytes]]:
+async def store(target: Target, dsn: str) -> AsyncIterator[Store[bytes]]:
     """An open store on an empty server."""
     async with create_store(dsn, protocol=target.protocol) as store:
         await store.execute("FLUSHALL")
@@ -114,6 +156,6 @@ def client(store: Store[bytes]) -> Client[bytes]:
 
 @pytest.fixture
 async def text_client(target: Target, dsn: str, store: Store[bytes]) -> AsyncIterator[Client[str]]:
-    """A second store on the same server, whose strings are `str`."""
+    """A client of a second store on the same server, whose strings are `str`."""
     async with create_store(dsn, protocol=target.protocol, decode_responses=True) as second:
         yield second.client()

@@ -155,12 +155,14 @@ async def test_wait(client: Any) -> None:
 
 
 @pytest.mark.since("7.2.0")
+@pytest.mark.needs("waitaof")
 async def test_waitaof(client: Any) -> None:
     assert await client.waitaof(0, 0, 100) == [0, 0]
     with pytest.raises(ResponseError, match="WAITAOF cannot be used when numlocal is set but appendonly"):
         await client.waitaof(1, 0, 100)
 
 
+@pytest.mark.needs("migrate")
 async def test_migrate(client: Any) -> None:
     assert await client.migrate("127.0.0.1", 1, "no", 0, 100) == "NOKEY"
     await client.set("a", 1)
