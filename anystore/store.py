@@ -41,7 +41,6 @@ __all__ = (
 )
 
 S = TypeVar("S", bytes, str)
-T = TypeVar("T")
 
 CLOSE_SECONDS: Final = 5.0
 """How long leaving a store may take: more than any orderly close needs, less than people wait."""
@@ -252,7 +251,7 @@ class Store(AsyncContextManagerMixin, ABC, Generic[S]):
         raise self._lacks("pipeline()")
 
     async def transaction(
-        self, func: Callable[[Pipeline[S]], Awaitable[T] | T], *keys: Any, **options: Any
+        self, func: Callable[[Pipeline[S]], Awaitable[Any] | Any], *keys: Any, **options: Any
     ) -> Any:
         """Run `func` on a pipeline that watches `keys`. A `RemoteStore` has it; others raise `StoreError`."""
         raise self._lacks("transaction()")
@@ -343,7 +342,7 @@ class RemoteStore(Store[S]):
 
     @abstractmethod
     async def transaction(
-        self, func: Callable[[Pipeline[S]], Awaitable[T] | T], *keys: Any, **options: Any
+        self, func: Callable[[Pipeline[S]], Awaitable[Any] | Any], *keys: Any, **options: Any
     ) -> Any:
         """Run `func` on a pipeline that watches `keys`, again for as long as somebody else changes them."""
 

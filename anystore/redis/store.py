@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from anyio.abc import ByteStream
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from anystore.redis.pubsub import PubSub
 
 __all__ = ("RedisStore", "StoreStatistics")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +178,7 @@ class RedisStore(RemoteStore[S]):
         return Pipeline(self, transaction=transaction)
 
     async def transaction(
-        self, func: Callable[[Pipeline[S]], Awaitable[T] | T], *keys: Any, **options: Any
+        self, func: Callable[[Pipeline[S]], Awaitable[Any] | Any], *keys: Any, **options: Any
     ) -> Any:
         from anystore.redis.pipeline import run_transaction
 
