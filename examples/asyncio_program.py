@@ -57,4 +57,4 @@ async def main(url: str = "memory://") -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:2]))
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "memory://"))

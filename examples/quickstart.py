@@ -171,10 +171,10 @@ def show(answers: Answers, text: str) -> None:
             print(f"{number:>8}  {lines[number - 1]}")
 
 
-async def run(url: str | None = None) -> Answers:
-    """Do it all, on the server at `url` or on one that lives in the store."""
+async def run(url: str = "pulsar://") -> Answers:
+    """Do it all, on the server at `url`; `pulsar://` is one that lives in the store."""
     text = TEXT.read_text(encoding="utf-8")
-    async with start_store(url or "pulsar://", namespace=NAMESPACE, decode_responses=True) as store:
+    async with start_store(url, namespace=NAMESPACE, decode_responses=True) as store:
         server = await store.client().info("server")
         name = server.get("server_name", "redis")
         version = server.get(f"{name}_version", server["redis_version"])
@@ -197,4 +197,4 @@ async def run(url: str | None = None) -> Answers:
 
 
 if __name__ == "__main__":
-    anyio.run(run, *sys.argv[1:2])
+    anyio.run(run, sys.argv[1] if len(sys.argv) > 1 else "pulsar://")

@@ -73,4 +73,4 @@ async def main(url: str = "memory://") -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:2])
+    trio.run(main, sys.argv[1] if len(sys.argv) > 1 else "memory://")

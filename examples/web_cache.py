@@ -159,4 +159,4 @@ async def main(url: str = "memory://") -> int:
 
 
 if __name__ == "__main__":
-    anyio.run(main, *sys.argv[1:2])
+    anyio.run(main, sys.argv[1] if len(sys.argv) > 1 else "memory://")
