@@ -162,6 +162,8 @@ class _AsyncioReceiver:
         self._closed = False
 
     async def receive(self, max_bytes: int) -> bytes:
+        # A future that is set in the turn in which the cancellation comes would win.
+        await checkpoint_if_cancelled()
         self._max_bytes = max_bytes
         future = self._future = self._loop.create_future()
         try:

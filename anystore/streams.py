@@ -213,6 +213,7 @@ async def open_unix(path: str) -> SocketByteStream:
 
 async def _connect(sock: socket.socket, address: Any) -> SocketByteStream:
     try:
+        await backend.checkpoint_if_cancelled()
         sock.setblocking(False)
         code = sock.connect_ex(address)
         if code in (errno.EINPROGRESS, errno.EWOULDBLOCK) and sock.family != getattr(socket, "AF_UNIX", None):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import hiredis
 
-from anystore.exceptions import ProtocolError, response_error
+from anystore.exceptions import ProtocolError, ResponseError, response_error
 from anystore.resp.types import MapReply
 
 __all__ = ("INCOMPLETE", "ReplyDecoder", "decode_strings")
@@ -152,8 +152,12 @@ def _length(kind: bytes, line: bytes) -> int:
 
 def _bulk(kind: bytes, data: bytes, decode: Decode) -> Any:
     if kind == b"!":
-        return response_error(data)
+        return _error(data)
     return decode(data[4:] if kind == b"=" else data)
+
+
+def _error(text: bytes) -> ResponseError:
+    return response_error(text.decode("utf-8", "replace"))  # as hiredis hands it over
 
 
 def _scalar(kind: bytes, line: bytes, decode: Decode) -> Any:
@@ -162,7 +166,7 @@ def _scalar(kind: bytes, line: bytes, decode: Decode) -> Any:
             case b"+" | b"(":
                 return decode(line)
             case b"-":
-                return response_error(line)
+                return _error(line)
             case b":":
                 return int(line)
             case b",":
