@@ -38,6 +38,7 @@ async def test_results_are_those_of_the_client(store: Store[bytes], transaction:
             (pipe.expire("a", 100), True),
             (pipe.config_get("timeout"), {"timeout": "0"}),
             (pipe.type("z"), b"zset"),
+            (pipe.wait(0, 100), 0),
         ]
         dump = pipe.dump("a")
         info = pipe.info("keyspace")

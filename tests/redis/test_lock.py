@@ -133,7 +133,7 @@ class TestD17CancellationReleases:
         lock = store.client().lock("l", timeout=60, release_timeout=0.05)
         assert await lock.acquire()
         await other.client_pause(60_000, all=False)
-        with anyio.move_on_after(0.01) as scope, anyio.fail_after(1):
+        with anyio.move_on_after(0.01) as scope, anyio.fail_after(5):
             await lock.release()
         assert scope.cancelled_caught
         assert lock.token is not None  # the server has not answered, so that it can be tried again

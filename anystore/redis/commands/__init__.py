@@ -11,7 +11,9 @@ little:
   with values `(field, value)` (HRANDFIELD), and results of a fixed length are tuples (`(key, elements)` of
   LMPOP, `(rank, score)` of ZRANK);
 - every status OK is True (RESTORE, CONFIG REWRITE, CLIENT UNPAUSE, FAILOVER … too);
-- LCS … IDX gives a `dict`; COMMAND GETKEYS gives keys as the client decodes them;
+- LCS … IDX gives a `dict`; COMMAND GETKEYS gives keys as the client decodes them, COMMAND LIST and LOLWUT,
+  which are the server's own words, `str`;
+- `score_cast_func` is called with a `float` in any case;
 - a `timedelta` or `datetime` is rounded up to the command's unit, so that nothing expires too early;
 - `shutdown_abort` is a method of its own;
 - AUTH, HELLO, SELECT, RESET, QUIT, CLIENT REPLY and CLIENT TRACKING are refused, see `connection`.

@@ -217,8 +217,3 @@ def local_datetime(reply: Any) -> datetime:
 def count_pairs(reply: Any) -> Any:
     """PUBSUB NUMSUB: `(channel, subscribers)` each."""
     return [(channel, int(count)) for channel, count in in_pairs(reply)]
-
-
-def count_or_ok(reply: Any) -> Any:
-    """CLIENT KILL: True for the old form's OK, else how many were closed."""
-    return reply if isinstance(reply, int) else is_ok(reply)
