@@ -47,6 +47,7 @@ class Link:
     client: ByteStream
     server: ByteStream
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    gone: anyio.Event = field(default_factory=anyio.Event)
     up_bytes: int = 0
     down_bytes: int = 0
 
@@ -85,10 +86,11 @@ class FaultProxy(AsyncContextManagerMixin):
             yield self
             group.cancel_scope.cancel()
 
-    def cut(self) -> None:
-        """Cut all connections, now."""
+    async def cut(self) -> None:
+        """Cut all connections; when it returns both sides can know it."""
         for link in list(self.links):
             link.cut()
+            await link.gone.wait()
 
     def pause(self) -> None:
         """Pass nothing on, and do not finish accepting either, until `resume`: as if the server had been stopped."""
@@ -98,11 +100,15 @@ class FaultProxy(AsyncContextManagerMixin):
         self._gate.set()
 
     async def _serve(self, client: SocketStream) -> None:
-        async with client:
-            with suppress(*GONE):
-                await self._accept(client)
+        gone = anyio.Event()
+        try:
+            async with client:
+                with suppress(*GONE):
+                    await self._accept(client, gone)
+        finally:
+            gone.set()
 
-    async def _accept(self, client: SocketStream) -> None:
+    async def _accept(self, client: SocketStream, gone: anyio.Event) -> None:
         self.accepted += 1
         if self.refusing:
             return
@@ -114,7 +120,7 @@ class FaultProxy(AsyncContextManagerMixin):
                 client, server_side=True, ssl_context=self.tls, standard_compatible=False
             )
         async with await anyio.connect_tcp("127.0.0.1", self.target) as server:
-            link = Link(stream, server)
+            link = Link(stream, server, gone=gone)
             self.links.add(link)
             try:
                 with link.scope:
