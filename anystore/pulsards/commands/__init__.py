@@ -35,6 +35,11 @@ _GROUPS: Final = (
     "sorted_set_operations",
     "sorted_set_ranges",
     "sorted_sets",
+    "stream_claims",
+    "stream_groups",
+    "stream_info",
+    "stream_reading",
+    "streams",
     "strings",
     "transactions",
 )

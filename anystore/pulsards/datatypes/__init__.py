@@ -15,6 +15,7 @@ from anystore.pulsards.datatypes.set_value import (
     union,
 )
 from anystore.pulsards.datatypes.sorted_set_value import LexRange, ScoreRange, SortedSetValue
+from anystore.pulsards.datatypes.stream_value import StreamValue
 
 __all__ = (
     "DEFAULT_LIMITS",
@@ -29,6 +30,7 @@ __all__ = (
     "ScoreRange",
     "SetValue",
     "SortedSetValue",
+    "StreamValue",
     "difference",
     "intersection",
     "intersection_size",

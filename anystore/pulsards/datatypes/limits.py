@@ -11,16 +11,19 @@ class EncodingLimits:
     """The configuration directives of the same names, with the defaults of Redis 7 and Valkey 9.
 
     pulsards stores values in Python's containers whatever their size; these limits decide what OBJECT
-    ENCODING answers, what DUMP writes, and whether HSCAN, SSCAN and ZSCAN reply with everything at once, as
-    Redis does.
+    ENCODING answers, what DUMP writes, whether HSCAN, SSCAN and ZSCAN reply with everything at once, and what
+    an approximate XTRIM removes, as Redis does.
     """
 
     hash_max_listpack_entries: int = 512
     hash_max_listpack_value: int = 64
+    hll_sparse_max_bytes: int = 3000
     list_max_listpack_size: int = -2
     set_max_intset_entries: int = 512
     set_max_listpack_entries: int = 128
     set_max_listpack_value: int = 64
+    stream_node_max_bytes: int = 4096
+    stream_node_max_entries: int = 100
     zset_max_listpack_entries: int = 128
     zset_max_listpack_value: int = 64
 
