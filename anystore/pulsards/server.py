@@ -118,19 +118,19 @@ class PulsarDS(AsyncContextManagerMixin):
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
-        refused: OSError | None = None
+        # What cannot be listened on, and what is raised in the block, comes out as it is: outside of the group, which
+        # would wrap it.
+        failure: Exception | None = None
         async with anyio.create_task_group() as group:
             try:
                 await group.start(self.serve)
-            except OSError as error:
-                refused = error  # raised below, where the group does not wrap it
-            else:
-                try:
-                    yield self
-                finally:
-                    group.cancel_scope.cancel()
-        if refused is not None:
-            raise refused
+                yield self
+            except Exception as error:
+                failure = error
+            finally:
+                group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     def connect_stream(self) -> MemoryStream:
         """A connection from inside the process. The server must be running."""

@@ -61,6 +61,18 @@ class TestLifetime:
         with pytest.raises(OSError, match=r".*"):
             await anyio.connect_tcp("127.0.0.1", port)
 
+    async def test_an_error_in_the_block_comes_out_as_it_is(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with PulsarDS(bind=()):
+                raise ZeroDivisionError
+
+    async def test_cancelled_from_outside(self) -> None:
+        with anyio.move_on_after(0.05) as scope:
+            async with PulsarDS(bind="127.0.0.1:0") as server:
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+        assert server.addresses == ()
+
     async def test_several_addresses(self) -> None:
         with tempfile.TemporaryDirectory(prefix="as") as folder:
             path = f"{folder}/s"
