@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from anystore.dsn import ConnectionString, parse_store_url
 from anystore.exceptions import (
@@ -25,6 +26,8 @@ from anystore.registry import data_stores, register_store
 from anystore.store import RemoteStore, Store, create_store, start_store
 
 if TYPE_CHECKING:
+    from anystore.redis.messages import Gap, Message
+    from anystore.redis.protocols import Json
     from anystore.redis.script import RedisScript
 
 __version__ = "0.1.0"
@@ -34,10 +37,13 @@ __all__ = (
     "CommandTimeout",
     "ConnectionFailed",
     "ConnectionString",
+    "Gap",
     "ImproperlyConfigured",
     "InvalidArgument",
+    "Json",
     "LockError",
     "LockNotOwnedError",
+    "Message",
     "NoSuchStore",
     "OutcomeUnknown",
     "ProtocolError",
@@ -57,10 +63,16 @@ __all__ = (
 )
 
 
-def __getattr__(name: str) -> Any:
-    # The client is imported by the first store that needs it; `import anystore` alone stays quick.
-    if name == "RedisScript":
-        from anystore.redis.script import RedisScript
+# The client is imported by the first store that needs it; `import anystore` alone stays quick.
+_OF_THE_CLIENT: Final = {
+    "Gap": "anystore.redis.messages",
+    "Json": "anystore.redis.protocols",
+    "Message": "anystore.redis.messages",
+    "RedisScript": "anystore.redis.script",
+}
 
-        return RedisScript
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_THE_CLIENT:
+        return getattr(import_module(_OF_THE_CLIENT[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

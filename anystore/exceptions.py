@@ -123,7 +123,14 @@ class LockNotOwnedError(LockError):
 
 
 class PubSubError(StoreError):
-    """A subscription cannot do what was asked, or lost messages and was told to raise when it does."""
+    """A subscription cannot do what was asked, or lost messages and was told to raise when it does.
+
+    `lost` is how many messages were lost; 0 when the error is about something else.
+    """
+
+    def __init__(self, text: str, *, lost: int = 0) -> None:
+        super().__init__(text)
+        self.lost = lost
 
 
 class WatchError(StoreError):

@@ -222,7 +222,7 @@ class ClientOptions(Options):
     pool_size: int = option(
         whole(1, 65535),
         50,
-        "Most connections of their own for blocking commands, WATCH, MONITOR and RESP2 subscriptions; "
+        "Most connections of their own for blocking commands, WATCH, MONITOR and subscriptions; "
         "ordinary commands share one more.",
         names=("max_connections",),
     )

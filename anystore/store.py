@@ -256,7 +256,7 @@ class Store(AsyncContextManagerMixin, ABC, Generic[S]):
         """Run `func` on a pipeline that watches `keys`. A `RemoteStore` has it; others raise `StoreError`."""
         raise self._lacks("transaction()")
 
-    def pubsub(self, protocol: Any = None) -> PubSub[S]:
+    def pubsub(self, protocol: Any = None, **options: Any) -> PubSub[S]:
         """A subscriber and publisher. A `RemoteStore` has it; others raise `StoreError`."""
         raise self._lacks("pubsub()")
 
@@ -347,7 +347,7 @@ class RemoteStore(Store[S]):
         """Run `func` on a pipeline that watches `keys`, again for as long as somebody else changes them."""
 
     @abstractmethod
-    def pubsub(self, protocol: Any = None) -> PubSub[S]:
+    def pubsub(self, protocol: Any = None, **options: Any) -> PubSub[S]:
         """A subscriber and publisher; `protocol` encodes and decodes the messages."""
 
     @abstractmethod

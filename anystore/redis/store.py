@@ -190,12 +190,14 @@ class RedisStore(RemoteStore[S]):
 
         return Monitor(self)
 
-    def pubsub(self, protocol: Any = None) -> PubSub[S]:
+    def pubsub(self, protocol: Any = None, **options: Any) -> PubSub[S]:
+        """A subscriber and publisher: see `PubSub`, for the `options` too."""
         from anystore.redis.pubsub import PubSub
 
-        return PubSub(self, protocol=protocol)
+        return PubSub(self, protocol, **options)
 
     def channels(self, protocol: Any = None, namespace: str | None = None) -> Channels[S]:
+        """Callbacks for events on channels; `namespace` is a prefix of their names. See `Channels`."""
         from anystore.redis.channels import Channels
 
         return Channels(self.pubsub(protocol), namespace=namespace)
