@@ -16,6 +16,11 @@ Differences = Mapping[tuple[str, str], str]
 #: Commands whose replies are in no particular order.
 UNORDERED = {"spop", "smembers", "sinter", "sunion", "sdiff", "sscan", "zscan", "hscan", "keys", "scan"}
 _PAIRED = {"zscan", "hscan"}
+#: Commands whose replies tell when things happened, which is not the same everywhere.
+_TIMED = {"xinfo", "xpending"}
+_TIME_FIELDS = {b"seen-time", b"active-time", b"idle", b"inactive"}
+# Redis 7.0 does not know these yet.
+_NEW_FIELDS = {b"active-time", b"inactive"}
 
 
 def split(text: str | Command) -> Command:
@@ -34,6 +39,8 @@ def canonical(command: Command, reply: Any) -> Any:
         return sorted(reply)
     if name == "hgetall" and isinstance(reply, list):
         return dict(zip(reply[::2], reply[1::2], strict=True))
+    if name in _TIMED:
+        return _timeless(reply, name == "xpending")
     if name not in UNORDERED or not isinstance(reply, list):
         return reply
     if name.endswith("scan"):
@@ -42,6 +49,23 @@ def canonical(command: Command, reply: Any) -> Any:
             return [cursor, sorted(zip(found[::2], found[1::2], strict=True))]
         return [cursor, sorted(found)]
     return sorted(reply)
+
+
+def _timeless(reply: Any, pending: bool) -> Any:
+    """What is known of streams, without the fields and items that are times."""
+    if isinstance(reply, dict):
+        kept = {name: value for name, value in reply.items() if name not in _NEW_FIELDS}
+        return {name: 0 if name in _TIME_FIELDS else _timeless(value, False) for name, value in kept.items()}
+    if not isinstance(reply, list):
+        return reply
+    if reply and reply[0] in (b"length", b"name") and len(reply) % 2 == 0:
+        return _timeless(dict(zip(reply[::2], reply[1::2], strict=True)), False)
+    if pending and len(reply) == 4 and isinstance(reply[2], int):
+        return [reply[0], reply[1], reply[2] // 100_000, reply[3]]
+    return [
+        0 if isinstance(item, int) and item > 1_000_000_000_000 else _timeless(item, pending)
+        for item in reply
+    ]
 
 
 class Differential:
@@ -151,4 +175,5 @@ _READERS = {
     b"set": lambda key: ("SMEMBERS", key),
     b"zset": lambda key: ("ZRANGE", key, 0, -1, "WITHSCORES"),
     b"hash": lambda key: ("HGETALL", key),
+    b"stream": lambda key: ("XRANGE", key, "-", "+"),
 }
