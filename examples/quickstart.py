@@ -119,12 +119,12 @@ async def load(store: Store[str], text: str) -> tuple[int, int]:
 
 
 async def print_progress(store: Store[str], *, task_status: TaskStatus[None]) -> None:
-    """Print what is published until it is "done"."""
+    """Print what is published until it is "done", or until something was missed and nobody knows what."""
     async with store.pubsub() as pubsub:
         await pubsub.subscribe("progress")
         task_status.started()
         async for message in pubsub:
-            if message.data == "done":
+            if message.kind == "gap" or message.data == "done":
                 break
             print(f"  … {message.data}")
 
