@@ -19,8 +19,8 @@ _PAIRED = {"zscan", "hscan"}
 #: Commands whose replies tell when things happened, which is not the same everywhere.
 _TIMED = {"xinfo", "xpending"}
 _TIME_FIELDS = {b"seen-time", b"active-time", b"idle", b"inactive"}
-# Redis 7.0 does not know these yet.
-_NEW_FIELDS = {b"active-time", b"inactive"}
+# Redis 7.0 does not know the times yet, and neither it nor Valkey 9.1 counts the lag as Redis 7.4.4 and later do.
+_OTHER_FIELDS = {b"active-time", b"inactive", b"lag"}
 
 
 def split(text: str | Command) -> Command:
@@ -54,7 +54,7 @@ def canonical(command: Command, reply: Any) -> Any:
 def _timeless(reply: Any, pending: bool) -> Any:
     """What is known of streams, without the fields and items that are times."""
     if isinstance(reply, dict):
-        kept = {name: value for name, value in reply.items() if name not in _NEW_FIELDS}
+        kept = {name: value for name, value in reply.items() if name not in _OTHER_FIELDS}
         return {name: 0 if name in _TIME_FIELDS else _timeless(value, False) for name, value in kept.items()}
     if not isinstance(reply, list):
         return reply

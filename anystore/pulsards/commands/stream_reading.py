@@ -12,7 +12,7 @@ from anystore.pulsards.commands.stream_arguments import no_group, see_consumer, 
 from anystore.pulsards.context import Context
 from anystore.pulsards.datatypes import StreamValue
 from anystore.pulsards.datatypes.stream_groups import Consumer, Group
-from anystore.pulsards.datatypes.stream_ids import format_id
+from anystore.pulsards.datatypes.stream_ids import MAX_ID, format_id
 from anystore.pulsards.datatypes.stream_nodes import Entry
 from anystore.pulsards.errors import (
     NEGATIVE_TIMEOUT,
@@ -24,8 +24,8 @@ from anystore.pulsards.numbers import INT64_MAX, parse_integer
 from anystore.pulsards.registry import command
 from anystore.resp.types import NULL_ARRAY, MapReply
 
-#: Instead of an ID: what the group has not delivered to anybody yet.
-_NEW: Final = -1
+#: Stands for `>`: what the group has not delivered to anybody yet. (Redis takes it for that, too, as an ID.)
+_NEW: Final = MAX_ID
 
 _NOT_A_TIMEOUT: Final = b"ERR timeout is not an integer or out of range"
 _WRONG_COMMAND: Final = b"ERR The %b option is only supported by XREADGROUP. You called XREAD instead."

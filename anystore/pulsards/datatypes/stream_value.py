@@ -228,8 +228,11 @@ class StreamValue:
 
     def lag(self, group: Group) -> int | None:
         """How many entries the group has not been given yet; None where the stream cannot tell. O(1)."""
-        if not self.entries_added:
+        if not self.entries_added or not self._length:
             return 0
+        first = self.first_id()
+        if group.last_id < first and self.max_deleted_id < first:
+            return self._length
         if group.entries_read != UNKNOWN and not self._has_gap_from(group.last_id):
             return self.entries_added - group.entries_read
         read = self.entries_up_to(group.last_id)
