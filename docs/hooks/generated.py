@@ -83,6 +83,21 @@ def command_count(group: str) -> str:
     return str(counts.total() if group == "total" else counts[group])
 
 
+def has_command(name: str) -> str:
+    """Whether pulsards has a command; a subcommand is named as in client.kill."""
+    names = {entry.spec.name for entry in implemented()}
+    return "✓" if name.replace(".", "|") in names else "–"
+
+
+def has_setting(name: str) -> str:
+    """Whether pulsards has a directive."""
+    return "✓" if name in Config().directives else "–"
+
+
+def directive_count() -> str:
+    return str(len(Config().directives))
+
+
 def command_list() -> str:
     """The names of pulsards' commands by group."""
     groups: dict[str, list[str]] = {}
@@ -154,5 +169,8 @@ GENERATORS: Final[dict[str, Callable[..., str]]] = {
     "errors": error_table,
     "command_count": command_count,
     "command_list": command_list,
+    "has": has_command,
+    "setting": has_setting,
+    "directive_count": directive_count,
     "imports": import_table,
 }
