@@ -98,8 +98,6 @@ class Inbox:
     def ended(self, error: StoreError | None) -> None:
         self._interruptions = 0
         self.failure = error
-        if error is not None:
-            _logger.error("%s: the subscriptions came to an end: %s", self._label, error)
         self.buffer.mend()
         self.buffer.wake_all()
 

@@ -29,6 +29,7 @@ MESSAGES_A_TURN: Final = 500
 """Messages to take before other tasks get their turn: about a millisecond's work."""
 
 _KIND_OF_MESSAGE: Final = {b"message": CHANNELS, b"pmessage": PATTERNS, b"smessage": SHARD_CHANNELS}
+_KIND_OF_LEAVING: Final = {kind.unsubscribe: kind for kind in (CHANNELS, PATTERNS, SHARD_CHANNELS)}
 _PONG: Final = b"pong"
 
 _logger = logging.getLogger("anystore.redis")
@@ -56,9 +57,13 @@ class Link:
 
     def __init__(self, subscriber: Subscriber) -> None:
         self.subscriber = subscriber
-        self.store = subscriber.store
+        store = subscriber.store
+        self._label = str(store)
+        # Kept, since the store has them no longer once it is closed.
+        self._pool, self._profile, self._backend = store.pool, store.profile, store.backend
         self.listener = subscriber.listener
         self.sent: deque[Sent] = deque()
+        self._leaving: dict[tuple[Kind, bytes], Subscription] = {}  # until the server confirms it
         self.restored_at: float | None = None
         self._scope = anyio.CancelScope()
         self._connection: Connection | None = None
@@ -76,9 +81,10 @@ class Link:
         failure = StoreError("the store was closed")
         try:
             with self._scope:
-                while subscriber.link is self and subscriber.active:
+                while self._is_wanted and subscriber.active:
                     await self._connect()
         except StoreError as error:
+            _logger.error("%s: the subscriptions came to an end: %s", self._label, error)
             failure = error
         finally:
             if subscriber.link is self:
@@ -87,18 +93,24 @@ class Link:
                     subscriber.end(failure)
                     self.listener.status_changed("disconnected")
                     self.listener.ended(failure)
+                else:
+                    self.listener.ended(None)
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self.subscriber.link is self and self.subscriber.store.is_open
 
     async def _connect(self) -> None:
         """Connect once, and serve until the connection is lost or not needed any more; after a loss, pause."""
         connected = False
         self.listener.status_changed("connecting")
         try:
-            async with self.store.pool.lease() as connection:
+            async with self._pool.lease() as connection:
                 connected = True
                 await self._serve(connection)
                 return
         except (ConnectionFailed, CommandTimeout, ProtocolError) as error:
-            if self.subscriber.link is not self:
+            if not self._is_wanted:
                 return
             pause = self._next_pause()
             self._tell_loss(error, connected)
@@ -106,16 +118,15 @@ class Link:
 
     def _next_pause(self) -> float:
         """How long to wait with the next attempt: not at all after a connection that lasted, else longer each time."""
-        profile = self.store.profile
-        lasted = 0.0 if self.restored_at is None else self.store.backend.time() - self.restored_at
+        lasted = 0.0 if self.restored_at is None else self._backend.time() - self.restored_at
         self.restored_at = None
-        self._attempt = 0 if lasted > profile.max_delay else self._attempt + 1
-        return profile.pause(self._attempt - 1) if self._attempt else 0.0
+        self._attempt = 0 if lasted > self._profile.max_delay else self._attempt + 1
+        return self._profile.pause(self._attempt - 1) if self._attempt else 0.0
 
     def _tell_loss(self, error: StoreError, connected: bool) -> None:
-        _logger.warning("%s: subscriptions have no connection: %s", self.store, error)
+        _logger.warning("%s: subscriptions have no connection: %s", self._label, error)
         self.listener.status_changed("disconnected")
-        if not connected or isinstance(error, CommandTimeout) or self._attempt > self.store.profile.attempts:
+        if not connected or isinstance(error, CommandTimeout) or self._attempt > self._profile.attempts:
             if isinstance(error, ConnectionLost):
                 error = ConnectionFailed(str(error))
             self.subscriber.fail_calls(error)
@@ -133,7 +144,8 @@ class Link:
             for sent in self.sent:
                 sent.done()  # who unsubscribes has what he wants
             self.sent.clear()
-            if self.subscriber.link is self:
+            self._leaving.clear()
+            if self._is_wanted:
                 self._forget_confirmations()
 
     def _forget_confirmations(self) -> None:
@@ -151,7 +163,7 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-            self.store.pool.release(connection)
+            self._pool.release(connection)
 
     # What is sent.
 
@@ -169,13 +181,18 @@ class Link:
         if self._connection is not None:
             self._send(kind.subscribe, {row.name: row for row in subscriptions})
 
-    def unsubscribe(self, kind: Kind, names: list[bytes]) -> Sent | None:
-        """Unsubscribe if there is a connection; the last command for that."""
-        return self._send(kind.unsubscribe, dict.fromkeys(names)) if self._connection is not None else None
+    def unsubscribe(self, kind: Kind, subscriptions: Mapping[bytes, Subscription]) -> Sent | None:
+        """Unsubscribe if there is a connection; the last command for that. What is on its way still arrives."""
+        if self._connection is None:
+            return None
+        for name, subscription in subscriptions.items():
+            if subscription.settled:
+                self._leaving[kind, name] = subscription
+        return self._send(kind.unsubscribe, dict.fromkeys(subscriptions))
 
     def _send(self, verb: bytes, names: Mapping[bytes, Subscription | None]) -> Sent | None:
-        timeout = self.store.profile.command_timeout
-        deadline = inf if timeout is None else self.store.backend.time() + timeout
+        timeout = self._profile.command_timeout
+        deadline = inf if timeout is None else self._backend.time() + timeout
         rows = iter(names.items())
         sent = None
         while chunk := dict(islice(rows, NAMES_A_COMMAND)):
@@ -196,7 +213,7 @@ class Link:
 
     async def _converse(self, connection: Connection) -> None:
         """Read until nothing is subscribed to any more; meanwhile see to it that the server is there."""
-        self._checked = self.store.backend.time()
+        self._checked = self._backend.time()
         while True:
             with anyio.CancelScope(deadline=self._next_check()) as self._patience:
                 await self._read(connection)
@@ -204,13 +221,13 @@ class Link:
             self._check()
 
     def _next_check(self) -> float:
-        interval = self.store.profile.health_check_interval
+        interval = self._profile.health_check_interval
         deadline = self.sent[0].deadline if self.sent else inf
         return deadline if interval is None else min(deadline, self._checked + interval)
 
     def _check(self) -> None:
         """Ask the server whether it is there, if it has been silent; give it up if an answer is overdue."""
-        now = self._checked = self.store.backend.time()
+        now = self._checked = self._backend.time()
         if self.sent:
             if self.sent[0].deadline <= now:
                 raise CommandTimeout("the server did not confirm a subscription, or answer PING, in time")
@@ -233,7 +250,7 @@ class Link:
             self._take(message)
             taken += 1
             if taken % MESSAGES_A_TURN == 0:
-                await self.store.backend.turn()
+                await self._backend.turn()
 
     def _take(self, message: Any) -> None:
         if isinstance(message, Exception):
@@ -241,7 +258,8 @@ class Link:
         elif not isinstance(message, list):
             self._take_confirmation(_PONG, None)
         elif (kind := _KIND_OF_MESSAGE.get(message[0])) is not None:
-            subscription = self.subscriber.declared[kind].get(message[1])
+            name = message[1]
+            subscription = self.subscriber.declared[kind].get(name) or self._leaving.get((kind, name))
             if subscription is not None:
                 self.listener.received(subscription, message)
         else:
@@ -254,6 +272,8 @@ class Link:
                 subscription = first.names.pop(name, None)
                 if subscription is not None:
                     subscription.confirm()
+                elif (kind := _KIND_OF_LEAVING.get(verb)) is not None:
+                    self._leaving.pop((kind, name), None)
             if not first.names:
                 self._finish(first)
         elif verb == SHARD_CHANNELS.unsubscribe and name in self.subscriber.declared[SHARD_CHANNELS]:
@@ -277,6 +297,6 @@ class Link:
         self.sent.popleft()
         first.done(error)
         if first.restores:
-            self.restored_at = self.store.backend.time()
+            self.restored_at = self._backend.time()
             self.listener.status_changed("connected")
             self.listener.restored()

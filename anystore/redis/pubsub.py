@@ -183,8 +183,8 @@ class PubSub(Generic[S]):
     async def unsubscribe(self, *channels: Names) -> None:
         """Give channels up, all without arguments; returns when the server has confirmed that. O(N).
 
-        From the call on no message of theirs is taken; those taken before can still be read. Cancelled, the channels
-        are given up all the same. https://valkey.io/commands/unsubscribe/
+        What was published until then can still be read. Cancelled, the channels are given up all the same.
+        https://valkey.io/commands/unsubscribe/
         """
         await self._unsubscribe(CHANNELS, channels)
 
@@ -281,9 +281,12 @@ class PubSub(Generic[S]):
 
         Raises as iterating does; cancelled, it loses no message.
         """
-        found: Arrival | Gap | None = None
-        with anyio.move_on_after(timeout):
-            found = await self._next(patient=True)
+        self._inbox.has_readers = True
+        # In front of the time limit: with one of no seconds, the first await inside of it would be the last.
+        found = self._inbox.buffer.get_nowait()
+        if found is None:
+            with anyio.move_on_after(timeout):
+                found = await self._next(patient=True)
         return None if found is None else await self._handed_over(found)
 
     async def run(self, *, exception_handler: Callable[[Exception, Self], object] | None = None) -> None:
@@ -317,7 +320,7 @@ class PubSub(Generic[S]):
                 return found
             if self._inbox.failure is not None:
                 raise copy.copy(self._inbox.failure)
-            if self._closed or not (patient or self.subscribed):
+            if self._closed or not (patient or self._subscriber.expecting):
                 return None
             await self._inbox.buffer.wait()
 

@@ -58,6 +58,11 @@ class Subscriber:
         return any(self.declared.values())
 
     @property
+    def expecting(self) -> bool:
+        """Whether messages may come: something is subscribed to, or was until the server confirms that it is not."""
+        return self.active or (self.link is not None and bool(self.link.sent))
+
+    @property
     def connected(self) -> bool:
         """Whether all subscriptions are in place."""
         return self.link is not None and self.link.restored_at is not None
@@ -132,7 +137,7 @@ class Subscriber:
         for call in {call for subscription in refused for call in subscription.calls}:
             call.answer(error)
             self.withdraw(call)
-        if not self.active:
+        if not self.expecting:
             self.listener.ended(None)
 
     async def unsubscribe(self, kind: Kind, names: Iterable[bytes] | None) -> None:
@@ -153,20 +158,20 @@ class Subscriber:
 
     def _remove(self, subscriptions: list[Subscription]) -> Sent | None:
         """Declare these no longer, and tell the server if it knows of them; the last of the commands for that."""
-        removed: dict[Kind, list[bytes]] = {}
+        removed: dict[Kind, dict[bytes, Subscription]] = {}
         for subscription in subscriptions:
             table = self.declared[subscription.kind]
             if table.get(subscription.name) is not subscription:
                 continue
             del table[subscription.name]
-            removed.setdefault(subscription.kind, []).append(subscription.name)
+            removed.setdefault(subscription.kind, {})[subscription.name] = subscription
             for call in subscription.calls:
                 call.answer(PubSubError("the subscription was given up while it was made"))
         sent = None
         if self.link is not None:
-            for kind, names in removed.items():
-                sent = self.link.unsubscribe(kind, names)
-        if removed and not self.active:
+            for kind, group in removed.items():
+                sent = self.link.unsubscribe(kind, group)
+        if removed and not self.expecting:
             self.listener.ended(None)
         return sent
 
