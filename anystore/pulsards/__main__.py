@@ -12,7 +12,7 @@ import anyio
 
 from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards.config import Config
-from anystore.pulsards.config_file import Settings, parse_config, parse_options
+from anystore.pulsards.config_file import parse_options, read_config
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
 from anystore.pulsards.server import PulsarDS
 from anystore.pulsards.threads import backend_for
@@ -47,10 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        backend, file, settings = _settings(words)
+        backend, config = _settings(words)
         name, options = backend_for(backend)
-        config = Config(settings)
-        config.file = file
         server = PulsarDS(config=config)
         if not server.bind:
             raise ImproperlyConfigured("nowhere to listen: want a port other than 0, or a unixsocket")
@@ -69,19 +67,18 @@ def _defaults() -> dict[str, str]:
     return Config().matching(b"*")
 
 
-def _settings(words: Sequence[str]) -> tuple[str, str, Settings]:
-    """The backend, the file's path, and the directives of the file and the command line together."""
-    options = parse_options(words)
-    backend = options.pop("backend", "asyncio")
-    file = options.pop("config", "")
-    if not file:
-        return backend, "", options
-    try:
-        path = Path(file).resolve()
-        text = path.read_bytes()
-    except OSError as error:
-        raise ImproperlyConfigured(f"--config {file}: {error.strerror}") from None
-    return backend, str(path), {**parse_config(text, file), **options}
+def _settings(words: Sequence[str]) -> tuple[str, Config]:
+    """The backend, and the settings of the file and the command line together."""
+    backend, file, options = "asyncio", "", []
+    for line in parse_options(words):
+        if line.name == "backend":
+            backend = line.words[0]
+        elif line.name == "config":
+            file = str(Path(line.words[0]).resolve())
+        else:
+            options.append(line)
+    lines = read_config(file) if file else []
+    return backend, Config(lines=[*lines, *options], file=file)
 
 
 async def _serve(server: PulsarDS) -> None:

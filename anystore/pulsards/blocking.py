@@ -20,7 +20,16 @@ class Waiter:
     deadline passes, CLIENT UNBLOCK names its client, or its connection goes.
     """
 
-    __slots__ = ("attempt", "database", "deadline", "keys", "session", "timeout_reply", "without_key")
+    __slots__ = (
+        "arguments",
+        "attempt",
+        "database",
+        "deadline",
+        "keys",
+        "session",
+        "timeout_reply",
+        "without_key",
+    )
 
     def __init__(
         self,
@@ -39,6 +48,7 @@ class Waiter:
         self.attempt = attempt
         self.timeout_reply = timeout_reply
         self.without_key = without_key  # is to be tried, too, when a key has gone
+        self.arguments: list[bytes] = []  # the parked command as it came, set by the session
 
     def park(self) -> None:
         """Queue up behind whoever waits for these keys already."""

@@ -2,39 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards import glob
-from anystore.pulsards.config_table import DIRECTIVES
-from anystore.pulsards.config_types import OutputLimits
+from anystore.pulsards.config_file import Line
+from anystore.pulsards.config_table import DIRECTIVES, REPEATED, why_refused
+from anystore.pulsards.config_types import Directive, OutputLimits, split_words
 from anystore.pulsards.datatypes import EncodingLimits
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
 
+#: What is told of changes: the names of the directives that have changed. A `ValueError` takes them back.
+Effect = Callable[[frozenset[str]], None]
+
+
+class Refused(Exception):
+    """A change of settings that cannot be made: the directive at fault, and why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
 
 class Config:
     """The settings of one server."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        """`settings` by directive name, as text; `ImproperlyConfigured` names what cannot be used."""
+    def __init__(
+        self,
+        settings: Mapping[str, str | Sequence[str]] | None = None,
+        lines: Iterable[Line] = (),
+        file: str = "",
+    ) -> None:
+        """Settings by directive name, as text, and the lines of a file or a command line, where the last one counts.
+
+        A directive that can be repeated (`user`, `rename-command`) may have several texts. `file` is the path of
+        the file that the lines came from, which CONFIG REWRITE writes to.
+
+        Raises `ImproperlyConfigured`, which names what cannot be used, and the line.
+        """
         #: The file that the settings came from, as INFO shows it; empty where there is none.
-        self.file = ""
-        self.directives = {directive.name: directive for directive in DIRECTIVES}
-        self.values: dict[str, Any] = {name: item.default for name, item in self.directives.items()}
-        self._engine: Engine | None = None
-        for name, text in (settings or {}).items():
-            directive = self.directives.get(name.lower())
-            if directive is None:
-                raise ImproperlyConfigured(f"unknown directive {name!r}")
+        self.file = file
+        self.directives: dict[str, Directive] = {}
+        for directive in DIRECTIVES:
+            for name in (directive.name, *directive.aliases):
+                self.directives[name] = directive
+        self.values: dict[str, Any] = {directive.name: directive.default for directive in DIRECTIVES}
+        #: The words of each `user` and `rename-command`, in order.
+        self.users: list[list[str]] = []
+        self.renames: list[tuple[str, str]] = []
+        self._effects: list[Effect] = []
+        for line in (*_lines_of(settings or {}), *lines):
             try:
-                self.values[directive.name] = directive.parse(text)
+                self._take(line.name, line.words)
             except ValueError as error:
-                raise ImproperlyConfigured(f"directive {name!r}: {error}") from None
+                about = (
+                    f"directive {line.name!r}: {error}" if str(error) else f"unknown directive {line.name!r}"
+                )
+                raise ImproperlyConfigured(f"{line.where}: {about}" if line.where else about) from None
         self._derive()
+
+    def _take(self, name: str, words: list[str]) -> None:
+        """Take one line over; an empty `ValueError` for a directive that there is not."""
+        if name == "user":
+            self.users.append(words)
+        elif name == "rename-command":
+            if len(words) != 2:
+                raise ValueError("wrong number of arguments")
+            self.renames.append((words[0], words[1]))
+        else:
+            directive = self.directives.get(name)
+            if directive is None:
+                raise ValueError(why_refused(name) or "")
+            if len(words) > 1 and not directive.several:
+                raise ValueError("wrong number of arguments")
+            self.values[directive.name] = self._parse(directive, " ".join(words))
+
+    def _parse(self, directive: Directive, text: str) -> Any:
+        value = directive.parse(text)
+        return value if directive.combine is None else directive.combine(self.values[directive.name], value)
 
     def _derive(self) -> None:
         """Keep at hand, as plain attributes, what is asked for often."""
@@ -45,6 +95,7 @@ class Config:
         self.port: int = values["port"]
         self.unixsocket: str = values["unixsocket"]
         self.maxclients: int = values["maxclients"]
+        self.protected_mode: bool = values["protected-mode"]
         self.proto_max_bulk_len: int = values["proto-max-bulk-len"]
         self.query_buffer_limit: int = values["client-query-buffer-limit"]
         self.output_limits: OutputLimits = values["client-output-buffer-limit"]
@@ -52,35 +103,83 @@ class Config:
             **{limit.name: values[limit.name.replace("_", "-")] for limit in fields(EncodingLimits)}
         )
 
+    # Taking effect
+
+    def add_effect(self, effect: Effect) -> None:
+        """Have `effect` told of every change from now on."""
+        self._effects.append(effect)
+
+    def remove_effect(self, effect: Effect) -> None:
+        """Take an `add_effect` back."""
+        self._effects.remove(effect)
+
     def apply(self, engine: Engine) -> None:
-        """Let a server go by these settings, now and after every `set`."""
-        self._engine = engine
-        engine.idle_timeout = self.values["timeout"] * 1000
+        """Let a server go by these settings, now and after every `update`."""
+
+        def effect(changed: frozenset[str]) -> None:
+            if "requirepass" in changed:
+                engine.acl.set_default_password(self.requirepass.encode("utf-8", "surrogateescape"))
+            self._apply(engine)
+
+        self._apply(engine)
+        if self.requirepass:
+            effect(frozenset({"requirepass"}))
+        self.add_effect(effect)
+
+    def _apply(self, engine: Engine) -> None:
+        values = self.values
+        engine.idle_timeout = values["timeout"] * 1000
         if engine.idle_timeout:
             engine.keyspace.falls_due(engine.keyspace.now + engine.idle_timeout)
-        engine.keyspace.notify_classes = self.values["notify-keyspace-events"]
-        engine.slowlog.configure(self.values["slowlog-log-slower-than"], self.values["slowlog-max-len"])
+        engine.keyspace.notify_classes = values["notify-keyspace-events"]
+        engine.slowlog.configure(values["slowlog-log-slower-than"], values["slowlog-max-len"])
+        engine.acl.all_channels = values["acl-pubsub-default"] == "allchannels"
+        engine.acl.log.resize(values["acllog-max-len"])
 
-    def check(self, name: str, text: str) -> None:
-        """Whether a directive can be changed to this; `ValueError` says why not, `KeyError` for an unknown one."""
-        directive = self.directives[name]
-        if not directive.mutable:
-            raise ValueError("can't set immutable config")
-        directive.parse(text)
+    def update(self, settings: Sequence[tuple[str, str]]) -> None:
+        """Change directives of a running server, all or none of them; `Refused` says which cannot be, and why."""
+        changed: dict[str, Any] = {}
+        before = dict(self.values)
+        for name, text in settings:
+            directive = self.directives[name]
+            try:
+                changed[directive.name] = self._parse(directive, text)
+            except ValueError as error:
+                raise Refused(name, str(error)) from None
+        try:
+            self._change(changed)
+        except ValueError as error:
+            self._change({name: before[name] for name in changed})
+            raise Refused(settings[0][0], str(error)) from None
 
-    def update(self, settings: Mapping[str, str]) -> None:
-        """Change directives, each of which `check` has let pass, of a running server."""
-        for name, text in settings.items():
-            self.values[name] = self.directives[name].parse(text)
+    def _change(self, values: Mapping[str, Any]) -> None:
+        self.values.update(values)
         self._derive()
-        if self._engine is not None:
-            self.apply(self._engine)
+        names = frozenset(values)
+        for effect in tuple(self._effects):
+            effect(names)
+
+    # Looking at them
 
     def matching(self, pattern: bytes) -> dict[str, str]:
         """The directives whose name matches a glob pattern, with their values as text."""
         matches = glob.matcher(pattern, True)
         return {
-            name: directive.show(self.values[name])
+            name: directive.show(self.values[directive.name])
             for name, directive in self.directives.items()
             if matches(name.encode())
         }
+
+
+def _lines_of(settings: Mapping[str, str | Sequence[str]]) -> Iterable[Line]:
+    for given, value in settings.items():
+        name = given.lower()
+        directive = next((item for item in DIRECTIVES if item.name == name), None)
+        for text in [value] if isinstance(value, str) else value:
+            if name in REPEATED or (directive is not None and directive.several):
+                try:
+                    yield Line("", name, split_words(text))
+                except ValueError as error:
+                    raise ImproperlyConfigured(f"directive {given!r}: {error}") from None
+            else:
+                yield Line("", name, [text])

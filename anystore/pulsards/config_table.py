@@ -1,6 +1,7 @@
 """The table of directives: each with its type, its default, and whether it can be changed while the server runs.
 
-A directive that is not in the table is refused, by CONFIG SET, by a file and on the command line alike.
+A directive that is not in the table is refused, by CONFIG SET, by a file and on the command line alike: none is
+taken and then ignored. `why_refused` knows the ones that Redis has and pulsards has not.
 
 Source: redis.conf of Redis 7.4.
 """
@@ -13,44 +14,134 @@ from anystore.pulsards import notifications
 from anystore.pulsards.config_types import (
     OUTPUT_LIMITS,
     Directive,
+    choice,
     event_classes,
     hosts,
     integer,
+    memory,
     no_append_only,
     nothing_saved,
+    number,
+    octal,
+    only,
     output_limits,
     parse_memory,
     show_output_limits,
     show_yes_no,
-    yes_no,
+    switch,
+    text,
+    write_memory,
+    write_output_limits,
+    write_quoted,
 )
 
-DIRECTIVES: Final = (
-    Directive("databases", 16, integer(1, 2**31 - 1), mutable=False),
-    Directive("requirepass", "", str),
-    Directive("bind", ("127.0.0.1",), hosts, " ".join, mutable=False),
-    Directive("port", 6410, integer(0, 65535), mutable=False),
-    Directive("unixsocket", "", str, mutable=False),
-    Directive("maxclients", 10000, integer(1, 2**32 - 1)),
-    Directive("timeout", 0, integer(0, 2**31 - 1)),
-    Directive("save", "", nothing_saved),
-    Directive("appendonly", False, no_append_only, show_yes_no),
-    Directive("proto-max-bulk-len", 512 * 1024 * 1024, parse_memory),
-    Directive("client-query-buffer-limit", 2**30, parse_memory),
-    Directive("client-output-buffer-limit", OUTPUT_LIMITS, output_limits, show_output_limits),
-    Directive("slowlog-log-slower-than", 10000, integer(-1, 2**63 - 1)),
-    Directive("slowlog-max-len", 128, integer(0, 2**63 - 1)),
-    Directive("notify-keyspace-events", 0, event_classes, notifications.format_classes),
-    Directive("hash-max-listpack-entries", 512, integer(0, 2**63 - 1)),
-    Directive("hash-max-listpack-value", 64, integer(0, 2**63 - 1)),
-    Directive("set-max-intset-entries", 512, integer(0, 2**63 - 1)),
-    Directive("set-max-listpack-entries", 128, integer(0, 2**63 - 1)),
-    Directive("set-max-listpack-value", 64, integer(0, 2**63 - 1)),
-    Directive("zset-max-listpack-entries", 128, integer(0, 2**63 - 1)),
-    Directive("zset-max-listpack-value", 64, integer(0, 2**63 - 1)),
-    Directive("list-max-listpack-size", -2, integer(-(2**31), 2**31 - 1)),
-    Directive("stream-node-max-bytes", 4096, parse_memory),
-    Directive("stream-node-max-entries", 100, integer(0, 2**63 - 1)),
-    Directive("hll-sparse-max-bytes", 3000, parse_memory),
-    Directive("activerehashing", True, yes_no, show_yes_no),
+_INT: Final = 2**31 - 1
+_LONG: Final = 2**63 - 1
+
+_LISTENING: Final = (
+    Directive("bind", ("127.0.0.1",), hosts, " ".join, several=True),
+    number("port", 6410, 0, 65535),
+    number("tcp-backlog", 511, 0, _INT, mutable=False),
+    text("unixsocket", mutable=False),
+    Directive("unixsocketperm", 0, octal(0o777), "{:o}".format, mutable=False),
+    switch("protected-mode", True),
+    number("maxclients", 10000, 1, 2**32 - 1),
+    number("timeout", 0, 0, _INT),
+    number("tcp-keepalive", 300, 0, _INT),
+    number("tls-port", 0, 0, 65535),
+    text("tls-cert-file"),
+    text("tls-key-file"),
+    text("tls-key-file-pass", secret=True),
+    text("tls-ca-cert-file"),
+    text("tls-ca-cert-dir"),
+    choice("tls-auth-clients", "yes", ("no", "yes", "optional")),
+    text("tls-protocols", several=True),
+    text("tls-ciphers"),
+    switch("tls-prefer-server-ciphers", False),
 )
+_SECURITY: Final = (
+    text("requirepass", secret=True),
+    text("aclfile", mutable=False),
+    choice("acl-pubsub-default", "resetchannels", ("allchannels", "resetchannels")),
+    number("acllog-max-len", 128, 0, _LONG),
+    # Redis' default is no; DEBUG is for test suites, which run where the server does.
+    choice("enable-debug-command", "local", ("no", "yes", "local"), mutable=False),
+)
+_PROCESS: Final = (
+    choice("loglevel", "notice", ("debug", "verbose", "notice", "warning", "nothing")),
+    text("logfile", mutable=False),
+    text("pidfile", mutable=False),
+    only("daemonize", "no", "pulsards stays in the foreground; let a service manager start it"),
+    only("supervised", "no", "pulsards tells no service manager when it is ready"),
+)
+_DATA: Final = (
+    number("databases", 16, 1, _INT, mutable=False),
+    Directive(
+        "notify-keyspace-events",
+        0,
+        event_classes,
+        notifications.format_classes,
+        write=write_quoted(notifications.format_classes),
+    ),
+    Directive("hash-max-listpack-entries", 512, integer(0, _LONG), aliases=("hash-max-ziplist-entries",)),
+    Directive("hash-max-listpack-value", 64, integer(0, _LONG), aliases=("hash-max-ziplist-value",)),
+    number("set-max-intset-entries", 512, 0, _LONG),
+    number("set-max-listpack-entries", 128, 0, _LONG),
+    number("set-max-listpack-value", 64, 0, _LONG),
+    Directive("zset-max-listpack-entries", 128, integer(0, _LONG), aliases=("zset-max-ziplist-entries",)),
+    Directive("zset-max-listpack-value", 64, integer(0, _LONG), aliases=("zset-max-ziplist-value",)),
+    Directive("list-max-listpack-size", -2, integer(-_INT - 1, _INT), aliases=("list-max-ziplist-size",)),
+    Directive("stream-node-max-bytes", 4096, parse_memory, write=write_memory),
+    number("stream-node-max-entries", 100, 0, _LONG),
+    Directive("hll-sparse-max-bytes", 3000, parse_memory, write=write_memory),
+)
+_LIMITS: Final = (
+    Directive("proto-max-bulk-len", 512 * 2**20, memory(2**20), write=write_memory),
+    Directive("client-query-buffer-limit", 2**30, memory(2**20), write=write_memory),
+    Directive(
+        "client-output-buffer-limit",
+        OUTPUT_LIMITS,
+        output_limits,
+        show_output_limits,
+        several=True,
+        write=write_output_limits,
+        combine=lambda old, new: {**old, **new},
+    ),
+)
+_WATCHING: Final = (
+    number("slowlog-log-slower-than", 10000, -1, _LONG),
+    number("slowlog-max-len", 128, 0, _LONG),
+)
+_NOT_YET: Final = (
+    Directive("save", "", nothing_saved, several=True),
+    Directive("appendonly", False, no_append_only, show_yes_no),
+    only("cluster-enabled", "no", "cluster mode is not available yet"),
+)
+
+DIRECTIVES: Final = (*_LISTENING, *_SECURITY, *_PROCESS, *_DATA, *_LIMITS, *_WATCHING, *_NOT_YET)
+
+#: Directives that may be given several times, and that CONFIG GET does not show.
+REPEATED: Final = frozenset({"user", "rename-command", "include"})
+
+#: Why directives of Redis are not here; a name that ends in * stands for all that begin so.
+_REFUSED: Final = {
+    "persistence is not available yet": (
+        *("appenddirname", "appendfilename", "appendfsync", "auto-aof-*", "aof-*", "no-appendfsync-*"),
+        *("dbfilename", "dir", "rdb*", "sanitize-dump-payload", "shutdown-*", "stop-writes-on-bgsave-error"),
+    ),
+    "replication is not available yet": (
+        *("masterauth", "masteruser", "min-replicas-*", "min-slaves-*", "repl-*", "replica*", "slave*"),
+        *("tls-client-*", "tls-replication"),
+    ),
+    "cluster mode is not available yet": ("cluster-*", "tls-cluster"),
+    "modules are not supported": ("loadmodule", "enable-module-command"),
+    "Python's ssl module has no such setting": ("tls-ciphersuites", "tls-session-*", "tls-dh-params-file"),
+}
+
+
+def why_refused(name: str) -> str | None:
+    """Why a directive of Redis is not here; None for one that Redis does not have, or that has no meaning here."""
+    for reason, names in _REFUSED.items():
+        if any(name == known or (known[-1] == "*" and name.startswith(known[:-1])) for known in names):
+            return reason
+    return None

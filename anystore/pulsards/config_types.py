@@ -1,4 +1,6 @@
-"""What a directive is, and the types of their values: how each is read from its text, and how it is shown.
+"""What a directive is, and the types of their values: how each is read, shown, and written to a file.
+
+A value is read from one text; where a directive takes several words, they are joined by spaces before.
 
 Source: redis.conf of Redis 7.4.
 """
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from anystore.pulsards import notifications
+from anystore.resp.requests import split_arguments
 
 _UNITS: Final = {
     "": 1,
@@ -21,20 +24,78 @@ _UNITS: Final = {
     "g": 1000**3,
     "gb": 1024**3,
 }
+_MAX_MEMORY: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """One setting: how its text is read, how it is shown, and whether it can be changed while running."""
+    """One setting.
+
+    `parse` reads its text (a `ValueError` says what is wrong with it), `show` is the text of a value for CONFIG
+    GET, `write` the lines of it for CONFIG REWRITE, each without the name, when they are not just what `show`
+    says. `mutable`: it can be changed while the server runs. `aliases` are older names of it. `several`: its value
+    is several words. `secret`: its value is never shown in a log. `combine` makes one value of the one that is
+    there and of a new one that leaves parts of it as they are.
+    """
 
     name: str
     default: Any
     parse: Callable[[str], Any]
     show: Callable[[Any], str] = str
     mutable: bool = True
+    aliases: tuple[str, ...] = ()
+    several: bool = False
+    secret: bool = False
+    write: Callable[[Any], list[str]] | None = None
+    combine: Callable[[Any, Any], Any] | None = None
+
+    def lines(self, value: Any) -> list[str]:
+        """What follows the name in a configuration file, a line each."""
+        return [self.show(value)] if self.write is None else self.write(value)
+
+
+def text(
+    name: str, default: str = "", *, mutable: bool = True, secret: bool = False, several: bool = False
+) -> Directive:
+    """A directive whose value is any text; a file says nothing of an empty one."""
+    return Directive(name, default, str, mutable=mutable, secret=secret, several=several, write=write_text)
+
+
+def number(name: str, default: int, low: int, high: int, *, mutable: bool = True) -> Directive:
+    """A directive whose value is an integer from `low` to `high`."""
+    return Directive(name, default, integer(low, high), mutable=mutable)
+
+
+def switch(name: str, default: bool, *, mutable: bool = True) -> Directive:
+    """A directive that is yes or no."""
+    return Directive(name, default, yes_no, show_yes_no, mutable=mutable)
+
+
+def choice(name: str, default: str, words: tuple[str, ...], *, mutable: bool = True) -> Directive:
+    """A directive whose value is one of some words, in any case."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"argument(s) must be one of the following: {', '.join(words)}")
+        return text.lower()
+
+    return Directive(name, default, parse, mutable=mutable)
+
+
+def only(name: str, value: str, otherwise: str) -> Directive:
+    """A directive of which only one value can be had: `otherwise` says why no other can."""
+
+    def parse(text: str) -> str:
+        if text.lower() != value:
+            raise ValueError(otherwise)
+        return value
+
+    return Directive(name, value, parse, mutable=False)
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
+    """Reads integers from `low` to `high`."""
+
     def parse(text: str) -> int:
         try:
             number = int(text)
@@ -42,6 +103,21 @@ def integer(low: int, high: int) -> Callable[[str], int]:
             raise ValueError("argument couldn't be parsed into an integer") from None
         if not low <= number <= high:
             raise ValueError(f"argument must be between {low} and {high} inclusive")
+        return number
+
+    return parse
+
+
+def octal(high: int) -> Callable[[str], int]:
+    """Reads the permissions of a file."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text, 8)
+        except ValueError:
+            raise ValueError("argument couldn't be parsed as an octal number") from None
+        if not 0 <= number <= high:
+            raise ValueError(f"argument must be between 0 and {high:o} inclusive")
         return number
 
     return parse
@@ -56,6 +132,30 @@ def parse_memory(text: str) -> int:
     return int(digits) * _UNITS[unit]
 
 
+def memory(low: int) -> Callable[[str], int]:
+    """Reads sizes in bytes that are not below `low`."""
+
+    def parse(text: str) -> int:
+        size = parse_memory(text)
+        if not low <= size <= _MAX_MEMORY:
+            raise ValueError(f"argument must be between {low} and {_MAX_MEMORY} inclusive")
+        return size
+
+    return parse
+
+
+def write_memory(size: int) -> list[str]:
+    """A size in the greatest unit that it is a multiple of."""
+    return [_memory_text(size)]
+
+
+def _memory_text(size: int) -> str:
+    for unit in ("gb", "mb", "kb"):
+        if size and size % _UNITS[unit] == 0:
+            return f"{size // _UNITS[unit]}{unit}"
+    return str(size)
+
+
 def yes_no(text: str) -> bool:
     if text.lower() not in ("yes", "no"):
         raise ValueError("argument must be 'yes' or 'no'")
@@ -67,10 +167,8 @@ def show_yes_no(value: bool) -> str:
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    hosts = tuple(text.split())
-    if not hosts:
-        raise ValueError("argument must name at least one address")
-    return hosts
+    """Addresses to listen on; none of them for an empty text."""
+    return tuple(text.split())
 
 
 def event_classes(text: str) -> int:
@@ -102,15 +200,15 @@ OUTPUT_LIMITS: Final[OutputLimits] = {
 
 
 def output_limits(text: str) -> OutputLimits:
-    """`class hard soft seconds`, once or more; a class not named keeps its default."""
+    """`class hard soft seconds`, once or more, for the classes named."""
     words = text.split()
     if not words or len(words) % 4:
         raise ValueError("Wrong number of arguments in buffer limit configuration.")
-    limits = dict(OUTPUT_LIMITS)
+    limits = {}
     for position in range(0, len(words), 4):
         name, hard, soft, seconds = words[position : position + 4]
         kind = "slave" if name.lower() == "replica" else name.lower()
-        if kind not in limits:
+        if kind not in OUTPUT_LIMITS:
             raise ValueError("Invalid client class specified in buffer limit configuration.")
         if not seconds.isdigit():
             raise ValueError("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
@@ -120,3 +218,41 @@ def output_limits(text: str) -> OutputLimits:
 
 def show_output_limits(limits: OutputLimits) -> str:
     return " ".join(f"{name} {hard} {soft} {seconds}" for name, (hard, soft, seconds) in limits.items())
+
+
+def write_output_limits(limits: OutputLimits) -> list[str]:
+    """A line for each class of clients."""
+    return [
+        f"{'replica' if name == 'slave' else name} {_memory_text(hard)} {_memory_text(soft)} {seconds}"
+        for name, (hard, soft, seconds) in limits.items()
+    ]
+
+
+def write_text(value: str) -> list[str]:
+    """A text in quotes; nothing at all for an empty one, which is what a missing line stands for."""
+    return [quoted_word(value)] if value else []
+
+
+def write_quoted(show: Callable[[Any], str]) -> Callable[[Any], list[str]]:
+    """Writes what `show` gives in quotes, even if it is empty."""
+    return lambda value: [quoted_word(show(value))]
+
+
+def quoted_word(word: str) -> str:
+    r"""A word as a configuration file can hold it: in quotes, with `\n`, `\xhh` and the like for what is not plain."""
+    return '"' + "".join(map(_escaped, word.encode("utf-8", "surrogateescape"))) + '"'
+
+
+_ESCAPES: Final = {10: "\\n", 13: "\\r", 9: "\\t", 7: "\\a", 8: "\\b", 34: '\\"', 92: "\\\\"}
+
+
+def _escaped(byte: int) -> str:
+    return _ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}")
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a line, quotes undone; `ValueError` where quotes are not balanced."""
+    words = split_arguments(text.encode("utf-8", "surrogateescape"))
+    if words is None:
+        raise ValueError("unbalanced quotes")
+    return [word.decode("utf-8", "surrogateescape") for word in words]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from anystore.pulsards.acl import AccessControl, load_configured_users
 from anystore.pulsards.blocking import Waiter
 from anystore.pulsards.clock import Clock, SystemClock
 from anystore.pulsards.commands import load as load_commands
@@ -23,7 +24,7 @@ from anystore.pulsards.errors import CommandError, wrong_arity
 from anystore.pulsards.keyspace import NEVER, Database, Keyspace
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pubsub import Broker
-from anystore.pulsards.registry import CommandEntry, build_table
+from anystore.pulsards.registry import CommandEntry, build_table, rename_commands
 from anystore.pulsards.scripting import ScriptRuntime
 from anystore.pulsards.session import Session
 from anystore.pulsards.slowlog import SlowLog
@@ -45,7 +46,10 @@ class Engine:
         self.keyspace.now = self.clock.time_us() // 1000
         self.broker = Broker()
         self.commands = build_table()
+        self.acl = AccessControl(self)
         self.scripts = ScriptRuntime(check_permission=self._permits, log=_log_script)
+        #: The session whose script runs, or was the last one to run.
+        self.script_caller: Session | None = None
         self.sessions: dict[int, Session] = {}
         self.monitors: dict[Session, None] = {}
         self.statistics = Statistics(self.keyspace.now)
@@ -72,16 +76,13 @@ class Engine:
         self._turn_mark = 0
         self.parked = 0
         self.config.apply(self)
+        rename_commands(self.commands, self.config.renames)
+        load_configured_users(self.acl, self.config)
 
     # Clients
 
     def next_client_id(self) -> int:
         return next(self._client_ids)
-
-    @property
-    def password_needed(self) -> bool:
-        """Whether a new client must log in first."""
-        return bool(self.config.requirepass)
 
     def connect(self, address: str = "", local_address: str = "") -> Session:
         """A session for a new connection."""
@@ -228,7 +229,10 @@ class Engine:
         entry = self.commands.get(arguments[0].lower())
         if entry is not None and entry.subcommands and len(arguments) > 1:
             entry = entry.subcommands.get(arguments[1].lower())
-        return None if entry is None else True
+        if entry is None:
+            return None
+        caller = self.script_caller
+        return caller is None or self.acl.allows(caller.user, entry, arguments)
 
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
@@ -303,6 +307,8 @@ class Engine:
         """Whether the waiter need not wait any longer."""
         session = waiter.session
         try:
+            if session.user.restricted:
+                self._check_parked(waiter)
             reply = waiter.attempt(session, key)
         except CommandError as error:
             self.count_error(error.message)
@@ -311,6 +317,14 @@ class Engine:
             return False
         session.unpark(reply)
         return True
+
+    def _check_parked(self, waiter: Waiter) -> None:
+        """Refuse a command whose client has lost the right to it while it waited."""
+        session = waiter.session
+        if session.last_entry is not None and waiter.arguments:
+            refusal = self.acl.refusal(session, session.last_entry, waiter.arguments)
+            if refusal is not None:
+                raise CommandError(refusal)
 
     # Events
 

@@ -5,10 +5,11 @@ Arity, flags and key positions are never restated here: they come from `anystore
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from anystore import spec
+from anystore.exceptions import ImproperlyConfigured
 from anystore.spec import CommandSpec
 
 if TYPE_CHECKING:
@@ -95,6 +96,16 @@ class CommandEntry:
         for entry in self.subcommands.values():
             entry.reset_counters()
 
+    def renamed(self) -> CommandEntry:
+        """The same command for use under another name: its function still sees its own one."""
+        name, function = self.name.partition(b"|")[0], self.function
+        entry = CommandEntry(self.spec, None)
+        if function is not None:
+            entry.function = lambda context, arguments: function(context, [name, *arguments[1:]])
+        entry.subcommands = {word: child.renamed() for word, child in self.subcommands.items()}
+        entry.alone = None if self.alone is None else self.alone.renamed()
+        return entry
+
 
 #: Run at once inside MULTI instead of being queued.
 _RUN_INSIDE_MULTI: Final = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
@@ -135,3 +146,20 @@ def build_table() -> dict[bytes, CommandEntry]:
             entry.alone = CommandEntry(entry.spec, entry.function)
             entry.function = None
     return table
+
+
+def rename_commands(table: dict[bytes, CommandEntry], renames: Iterable[tuple[str, str]]) -> None:
+    """Do to a table what the directive `rename-command` says, in order: an empty new name takes a command away.
+
+    Raises `ImproperlyConfigured` for a command that there is not, and for a name that is taken.
+    """
+    for old, new in renames:
+        entry = table.get(old.lower().encode())
+        if entry is None:
+            raise ImproperlyConfigured(f"directive 'rename-command': no such command as {old!r}")
+        if new and new.lower().encode() in table:
+            raise ImproperlyConfigured(f"directive 'rename-command': there is a command {new!r} already")
+        for name in (old.lower(), old.upper()):
+            del table[name.encode()]
+        if new:
+            table[new.lower().encode()] = table[new.upper().encode()] = entry.renamed()

@@ -37,6 +37,7 @@ from anystore.resp.requests import RequestParser
 from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply
 
 if TYPE_CHECKING:
+    from anystore.pulsards.acl import User
     from anystore.pulsards.engine import Engine
 
 logger = logging.getLogger("anystore.pulsards")
@@ -97,7 +98,7 @@ class Session(Context):
         self.name = b""
         self.library_name = b""
         self.library_version = b""
-        self.user = b"default"
+        self.user: User = engine.acl.default
         self.connected_at = self.last_active = engine.keyspace.now
         self.last_entry: CommandEntry | None = None
         self.parser = RequestParser(engine.config.proto_max_bulk_len)
@@ -124,8 +125,8 @@ class Session(Context):
         self._over_soft_limit_since: int | None = None
         self._backlog: deque[list[bytes]] = deque()
         self._receiving = False
-        self.authenticated = not engine.password_needed
-        self.parser.strict = not self.authenticated
+        #: Has logged in, or did not have to when it connected.
+        self.authenticated = not engine.acl.login_needed
         self.update_guard()
 
     def __repr__(self) -> str:
@@ -185,6 +186,8 @@ class Session(Context):
                 if self.waiter is not None or self.closing:
                     if self.closing:
                         return
+                    if self.waiter is not None:
+                        self.waiter.arguments = arguments
                     self._backlog.extend(commands[index + 1 :])
                     return
         finally:
@@ -201,10 +204,17 @@ class Session(Context):
 
     # Running one command with all its checks
 
+    @property
+    def needs_login(self) -> bool:
+        """Whether nothing but logging in is possible."""
+        return not self.authenticated and self.engine.acl.login_needed
+
     def update_guard(self) -> None:
         """Decide anew whether commands need the full checks: not for each command, but when a mode changes."""
+        needs_login = self.parser.strict = self.needs_login
         self.guarded = (
-            not self.authenticated
+            needs_login
+            or self.user.restricted
             or self.queue is not None
             or self.no_touch
             or (self.protocol == 2 and bool(self.channels or self.patterns or self.shard_channels))
@@ -236,10 +246,14 @@ class Session(Context):
         return reply
 
     def _refusal(self, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
-        if not self.authenticated and not entry.no_auth:
+        if not entry.no_auth and self.needs_login:
             return b"NOAUTH Authentication required."
         if self.queue is not None and entry.no_multi:
             return b"ERR Command not allowed inside a transaction"
+        if self.user.restricted:
+            denied = self.engine.acl.refusal(self, entry, arguments)
+            if denied is not None:
+                return denied
         refusal = self.engine.refusal(self, entry, arguments) if self.engine.guarded else None
         if refusal is not None:
             return refusal
@@ -322,6 +336,13 @@ class Session(Context):
         return data
 
     # Ending
+
+    def kill(self) -> None:
+        """Have the connection closed: at once, or after the reply to the very command that this session is running."""
+        if self._receiving:
+            self.closing = True
+        else:
+            self.engine.close_session(self)
 
     @property
     def subscriptions(self) -> int:

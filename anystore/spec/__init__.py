@@ -15,7 +15,7 @@ from anystore.spec.model import (
     KeySpec,
     KeywordSearch,
 )
-from anystore.spec.table import key_flags, key_positions, lookup, lookup_arguments, specs
+from anystore.spec.table import flagged_keys, key_flags, key_positions, lookup, lookup_arguments, specs
 
 __all__ = (
     "Argument",
@@ -26,6 +26,7 @@ __all__ = (
     "KeyRange",
     "KeySpec",
     "KeywordSearch",
+    "flagged_keys",
     "key_flags",
     "key_positions",
     "lookup",

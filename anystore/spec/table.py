@@ -10,7 +10,14 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any, Final
 
-from anystore.spec.keys import compile_finder, flags_in_call, is_single_key, legacy_range, parts_of
+from anystore.spec.keys import (
+    Positions,
+    compile_finder,
+    flags_in_call,
+    is_single_key,
+    legacy_range,
+    parts_of,
+)
 from anystore.spec.model import CommandSpec, IndexSearch, KeyNumber, KeyRange, KeySpec, KeywordSearch
 
 _NO_SUBCOMMANDS: Final[Mapping[str, CommandSpec]] = MappingProxyType({})
@@ -74,14 +81,22 @@ def key_flags(args: Sequence[bytes]) -> list[tuple[int, frozenset[str]]]:
     Source: COMMAND GETKEYSANDFLAGS, 7.0.0, but for what `key_positions` does better.
     """
     spec = lookup_arguments(args)
-    if spec is None:
-        return []
+    return [] if spec is None else flagged_keys(spec, args)
+
+
+def flagged_keys(spec: CommandSpec, args: Sequence[bytes]) -> list[tuple[int, frozenset[str]]]:
+    """`key_flags` of a call whose row is known, whatever name it was called by. O(N)."""
     return [
         (position, flags_in_call(spec.name, args, key_spec))
-        for key_spec, positions in parts_of(spec.name, spec.key_specs)
-        if "not_key" not in key_spec.flags
+        for key_spec, positions in _parts(spec)
         for position in positions(args)
     ]
+
+
+@cache
+def _parts(spec: CommandSpec) -> list[tuple[KeySpec, Positions]]:
+    """The specifications of a row that are about keys, each with the function that finds them."""
+    return [part for part in parts_of(spec.name, spec.key_specs) if "not_key" not in part[0].flags]
 
 
 def _load() -> None:

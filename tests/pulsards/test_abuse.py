@@ -227,7 +227,7 @@ class TestClientsThatDoNotRead:
             assert await ask(publisher, "PUBLISH", "c", b"x") == 0
 
     async def test_the_query_buffer_has_a_limit(self) -> None:
-        async with PulsarDS(bind="127.0.0.1:0", client_query_buffer_limit=1_000_000) as server:
+        async with PulsarDS(bind="127.0.0.1:0", client_query_buffer_limit="1mb") as server:
             async with await anyio.connect_tcp("127.0.0.1", port_of(server)) as stream:
                 with anyio.fail_after(10), pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
                     await stream.send(b"*2\r\n$4\r\nECHO\r\n$100000000\r\n" + b"x" * 5_000_000)

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Final
 
 _GROUPS: Final = (
+    "acl",
     "bitfields",
     "bitmaps",
     "blocking_lists",

@@ -100,7 +100,7 @@ def describe(session: Session) -> bytes:
         (b"obl", b"%d" % session.unsent_bytes),
         (b"events", _events(session)),
         (b"cmd", b"NULL" if session.last_entry is None else session.last_entry.name),
-        (b"user", session.user),
+        (b"user", session.user.name),
         (b"resp", b"%d" % session.protocol),
         (b"lib-name", session.library_name),
         (b"lib-ver", session.library_version),
@@ -156,27 +156,20 @@ def client_kill(ctx: Context, args: list[bytes]) -> Any:
         victims = [other for other in ctx.engine.sessions.values() if other.address == address]
         if not victims:
             raise CommandError(b"ERR No such client")
-        _kill(session, victims[0])
+        victims[0].kill()
         return OK
-    tests, skip_me = _kill_filters(args[2:])
+    tests, skip_me = _kill_filters(ctx, args[2:])
     victims = [
         other
         for other in ctx.engine.sessions.values()
         if all(test(other) for test in tests) and not (skip_me and other is session)
     ]
     for victim in victims:
-        _kill(session, victim)
+        victim.kill()
     return len(victims)
 
 
-def _kill(caller: Session, victim: Session) -> None:
-    if victim is caller:
-        caller.closing = True  # after the reply to this very command
-    else:
-        caller.engine.close_session(victim)
-
-
-def _kill_filters(options: list[bytes]) -> tuple[list[Callable[[Session], bool]], bool]:
+def _kill_filters(ctx: Context, options: list[bytes]) -> tuple[list[Callable[[Session], bool]], bool]:
     if len(options) % 2:
         raise CommandError(SYNTAX)
     tests: list[Callable[[Session], bool]] = []
@@ -188,11 +181,11 @@ def _kill_filters(options: list[bytes]) -> tuple[list[Callable[[Session], bool]]
                 raise CommandError(SYNTAX)
             skip_me = value.lower() == b"yes"
         else:
-            tests.append(_kill_filter(option, value))
+            tests.append(_kill_filter(ctx, option, value))
     return tests, skip_me
 
 
-def _kill_filter(option: bytes, value: bytes) -> Callable[[Session], bool]:
+def _kill_filter(ctx: Context, option: bytes, value: bytes) -> Callable[[Session], bool]:
     text = value.decode("utf-8", "surrogateescape")
     if option == b"id":
         number = parse_integer(value)
@@ -204,9 +197,10 @@ def _kill_filter(option: bytes, value: bytes) -> Callable[[Session], bool]:
     if option == b"laddr":
         return lambda session: session.local_address == text
     if option == b"user":
-        if value != b"default":
+        user = ctx.engine.acl.users.get(value)
+        if user is None:
             raise CommandError(b"ERR No such user '%b'" % value)
-        return lambda session: session.user == value
+        return lambda session: session.user is user
     if option == b"type":
         if value.lower() not in _TYPES:
             raise CommandError(b"ERR Unknown client type '%b'" % value)

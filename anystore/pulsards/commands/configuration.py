@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
+from anystore.pulsards.config import Refused
+from anystore.pulsards.config_rewrite import rewrite_config
+from anystore.pulsards.config_table import why_refused
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError, wrong_arity
 from anystore.pulsards.registry import command
 from anystore.resp.types import OK, SimpleString
+
+logger = logging.getLogger("anystore.pulsards")
 
 
 @command("config|get")
@@ -24,31 +31,47 @@ def config_set(ctx: Context, args: list[bytes]) -> SimpleString:
     if len(args) % 2:
         raise wrong_arity(b"config|set")
     config = ctx.engine.config
-    names: dict[str, bytes] = {}
-    for position in range(2, len(args), 2):
-        name = args[position].lower().decode("utf-8", "surrogateescape")
-        if name not in config.directives:
-            raise CommandError(
-                b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % args[position]
-            )
-        if name in names:
-            raise _failed(args[position], "duplicate parameter")
-        names[name] = args[position]
     settings: dict[str, str] = {}
-    for (name, given), value in zip(names.items(), args[3::2], strict=True):
+    for given, value in zip(args[2::2], args[3::2], strict=True):
+        name = given.lower().decode("utf-8", "surrogateescape")
+        directive = config.directives.get(name)
+        if directive is None:
+            reason = why_refused(name)
+            if reason is not None:
+                raise _failed(given, reason)
+            raise CommandError(b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % given)
+        if not directive.mutable:
+            raise _failed(given, "can't set immutable config")
+        if name in settings:
+            raise _failed(given, "duplicate parameter")
         settings[name] = value.decode("utf-8", "surrogateescape")
-        try:
-            config.check(name, settings[name])
-        except ValueError as error:
-            raise _failed(given, str(error)) from None
-    config.update(settings)
+    try:
+        config.update(list(settings.items()))
+    except Refused as refused:
+        raise _failed(refused.name.encode(), refused.reason) from None
     return OK
 
 
 def _failed(name: bytes, reason: str) -> CommandError:
     return CommandError(
-        b"ERR CONFIG SET failed (possibly related to argument '%b') - %b" % (name, reason.encode())
+        b"ERR CONFIG SET failed (possibly related to argument '%b') - %b"
+        % (name, reason.encode("utf-8", "backslashreplace"))
     )
+
+
+@command("config|rewrite")
+def config_rewrite(ctx: Context, args: list[bytes]) -> SimpleString:
+    """CONFIG REWRITE — the settings into the file that they came from, whose comments stay. Since 2.8."""
+    engine = ctx.engine
+    if not engine.config.file:
+        raise CommandError(b"ERR The server is running without a config file")
+    try:
+        rewrite_config(engine.config, engine.acl)
+    except OSError as error:
+        logger.warning("the configuration file could not be rewritten: %s", error)
+        reason = error.strerror or "unknown error"
+        raise CommandError(b"ERR Rewriting config file: " + reason.encode()) from None
+    return OK
 
 
 @command("config|resetstat")
@@ -73,6 +96,8 @@ def config_help(ctx: Context, args: list[bytes]) -> list[SimpleString]:
             b"    Directives whose name matches, with their values.",
             b"SET <directive> <value> [<directive> <value> ...]",
             b"    Change directives, all of them or none.",
+            b"REWRITE",
+            b"    Write the directives to the configuration file.",
             b"RESETSTAT",
             b"    Set the counters that INFO shows to zero.",
             b"HELP",

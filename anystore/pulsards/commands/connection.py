@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from anystore.pulsards.context import Context
@@ -10,10 +9,7 @@ from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong
 from anystore.pulsards.identity import REDIS_NAME, REDIS_VERSION
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.registry import command
-from anystore.pulsards.session import Session
 from anystore.resp.types import OK, PONG, SimpleString
-
-_WRONG_PASSWORD = b"WRONGPASS invalid username-password pair or user is disabled."
 
 
 @command("ping")
@@ -68,23 +64,8 @@ def reset(ctx: Context, args: list[bytes]) -> SimpleString:
     session.muted = False
     session.skip_replies = 0
     session.no_evict = session.no_touch = False
-    session.user = b"default"
-    session.authenticated = not engine.password_needed
-    session.parser.strict = not session.authenticated
-    session.update_guard()
+    engine.acl.log_out(session)
     return SimpleString(b"RESET")
-
-
-def log_in(session: Session, user: bytes, password: bytes) -> None:
-    """Check a user's password; WRONGPASS where it is not right. Constant in what was right of it."""
-    expected = session.engine.config.requirepass.encode()
-    right = not expected or hmac.compare_digest(password, expected)
-    if user != b"default" or not right:
-        raise CommandError(_WRONG_PASSWORD)
-    session.user = user
-    session.authenticated = True
-    session.parser.strict = False
-    session.update_guard()
 
 
 @command("auth")
@@ -92,12 +73,13 @@ def auth(ctx: Context, args: list[bytes]) -> SimpleString:
     """AUTH [username] password — O(1)."""
     if len(args) > 3:
         raise CommandError(SYNTAX)
-    if len(args) == 2 and not ctx.engine.config.requirepass:
+    acl = ctx.engine.acl
+    if len(args) == 2 and acl.default.no_password:
         raise CommandError(
             b"ERR AUTH <password> called without any password configured for the default user. "
             b"Are you sure your configuration is correct?"
         )
-    log_in(ctx.session, b"default" if len(args) == 2 else args[1], args[-1])
+    acl.log_in(ctx.session, b"default" if len(args) == 2 else args[1], args[-1], args[0])
     return OK
 
 
@@ -115,8 +97,8 @@ def hello(ctx: Context, args: list[bytes]) -> dict[bytes, Any]:
         protocol = version
     credentials, name = _hello_options(args[2:])
     if credentials is not None:
-        log_in(session, *credentials)
-    if not session.authenticated:
+        ctx.engine.acl.log_in(session, *credentials, args[0])
+    if session.needs_login:
         raise CommandError(
             b"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> "
             b"AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol "

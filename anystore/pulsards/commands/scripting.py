@@ -110,12 +110,15 @@ def command_runner(ctx: Context, *, read_only: bool) -> Call:
     engine = ctx.engine
     context = ScriptContext(ctx)
     lookup = engine.commands.get
+    engine.script_caller = ctx.session
+    user = ctx.session.user
 
     def call(arguments: list[bytes], protocol: int) -> Any:
         entry = lookup(arguments[0])
         if (
             entry is None
             or engine.guarded
+            or user.restricted
             or entry.function is None
             or entry.no_script
             or read_only
@@ -143,6 +146,9 @@ def _checked_entry(context: Context, arguments: list[bytes], *, read_only: bool)
         raise _rejection(context, entry, _WRONG_ARITY)
     if entry.no_script:
         raise _rejection(context, entry, _NOT_ALLOWED)
+    denied = engine.acl.refusal_in_script(context.session, entry, arguments)
+    if denied is not None:
+        raise _rejection(context, entry, denied)
     if read_only and (entry.writes or entry.name in _MAY_REPLICATE):
         raise _rejection(context, entry, _READ_ONLY)
     refusal = engine.refusal(context.session, entry, arguments) if engine.guarded else None

@@ -16,6 +16,7 @@ from anystore.pulsards.numbers import parse_score
 from anystore.pulsards.registry import command
 
 _NOT_A_NUMBER: Final = b"ERR One or more scores can't be converted into double"
+_DENIED: Final = b"ERR %b option of SORT denied due to insufficient ACL permissions."
 _HEXADECIMAL: Final = re.compile(rb"[+-]?0[xX](?=\.?[0-9a-fA-F])[0-9a-fA-F]*(\.[0-9a-fA-F]*)?([pP][+-]?\d+)?")
 
 
@@ -24,7 +25,8 @@ class _Request:
 
     __slots__ = ("alpha", "by", "descending", "limit", "patterns", "target")
 
-    def __init__(self, args: list[bytes], read_only: bool) -> None:
+    def __init__(self, args: list[bytes], read_only: bool, reads_all: bool) -> None:
+        """`reads_all` is whether the user may read every key, as BY and GET need it."""
         self.alpha = self.descending = False
         self.by: bytes | None = None
         self.limit = (0, -1)
@@ -43,8 +45,12 @@ class _Request:
                 position += 2
             elif left and option == b"by":
                 self.by = args[position + 1]
+                if b"*" in self.by and not reads_all:
+                    raise CommandError(_DENIED % b"BY")
                 position += 1
             elif left and option == b"get":
+                if not reads_all:
+                    raise CommandError(_DENIED % b"GET")
                 self.patterns.append(args[position + 1])
                 position += 1
             elif left and option == b"store" and not read_only:
@@ -67,7 +73,7 @@ def sort(ctx: Context, args: list[bytes]) -> Any:
     → the elements, or what GET finds for each; with STORE, how many were stored. O(N + M * log(M)).
     SORT_RO, without STORE, since 7.0.
     """
-    request = _Request(args, len(args[0]) == 7)
+    request = _Request(args, len(args[0]) == 7, ctx.engine.acl.reads_all_keys(ctx.session, args))
     value = ctx.db.read(args[1])
     elements = _elements(ctx, value)
     # A set has no order that could be relied on, so what is stored or seen by a script gets one.

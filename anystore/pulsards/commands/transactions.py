@@ -50,7 +50,9 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
         replies = []
         for entry, arguments in queue:
             # A command before this one may have changed what is allowed: a password set, memory used up.
-            refusal = engine.refusal(session, entry, arguments) if engine.guarded else None
+            refusal = engine.acl.refusal_in_exec(session, entry, arguments)
+            if refusal is None and engine.guarded:
+                refusal = engine.refusal(session, entry, arguments)
             if refusal is not None:
                 replies.append(session.rejection(entry, refusal))
             else:
