@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,10 @@ from typing import Any
 import anyio
 import pytest
 
+import anystore
+import anystore.pulsards
 from anystore import Store, create_store
+from anystore.redis.commands import CoreCommands
 from tests.servers import RealServer
 
 ROOT = Path(__file__).parent.parent
@@ -114,6 +118,31 @@ class TestGeneratedParts:
         for part, others in generated.imports_at_start().items():
             assert [other for other in others if height[other] > height[part]] == []
         assert not {"pulsards", "embedded"} & generated.imports_at_start()["redis"]
+
+
+class TestNothingIsLeftOut:
+    def test_of_what_is_public(self) -> None:
+        reference = "".join(path.read_text("utf-8") for path in (ROOT / "docs" / "api").glob("*.md"))
+        documented = set(re.findall(r"^::: (\S+)", reference, re.MULTILINE))
+        for package in (anystore, anystore.pulsards):
+            for name in set(package.__all__) - {"__version__", "data_stores"}:
+                found = getattr(package, name)
+                places = {f"{package.__name__}.{name}", found.__module__, f"{found.__module__}.{name}"}
+                assert places & documented, f"{package.__name__}.{name} is not in docs/api"
+
+    def test_of_the_commands(self) -> None:
+        page = (ROOT / "docs" / "api" / "commands.md").read_text("utf-8")
+        assert [
+            group.__name__ for group in CoreCommands.__bases__ if f".{group.__name__}\n" not in page
+        ] == []
+
+    def test_of_the_dependencies(self) -> None:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+        groups = [project["project"]["dependencies"], *project["project"]["optional-dependencies"].values()]
+        groups += [rows for name, rows in project["dependency-groups"].items() if name != "release"]
+        names = {re.split(r"[\[<>=;]", row)[0] for rows in groups for row in rows}
+        contributing = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+        assert sorted(name for name in names if f"`{name}`" not in contributing) == []
 
 
 NOT_YET = {
