@@ -290,6 +290,15 @@ class TestReading:
             await anyio.wait_all_tasks_blocked()
             await pubsub.close()
 
+    async def test_a_look_without_waiting_finds_what_is_there(self, store: RedisStore[bytes]) -> None:
+        async with store.pubsub() as pubsub:
+            await pubsub.subscribe("a")
+            await store.client().publish("a", "1")
+            with anyio.fail_after(5):
+                while (message := await pubsub.get_message()) is None:
+                    await checkpoint()
+            assert message.data == b"1"
+
     async def test_nothing_to_read(self, store: RedisStore[bytes]) -> None:
         async with store.pubsub() as pubsub:
             assert await pubsub.get_message() is None
