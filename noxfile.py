@@ -29,7 +29,7 @@ nox.options.download_python = "never"
 # A Python that is not there is left out, but not all of them.
 nox.options.error_on_missing_interpreters = not AVAILABLE
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "tests", "docs"]
+nox.options.sessions = ["lint", "types", "programs", "tests", "docs"]
 
 
 def group(name: str) -> list[str]:
@@ -57,6 +57,25 @@ def tests(session: nox.Session) -> None:
     """The tests, examples among them, in several processes; arguments go to pytest."""
     session.install(".[trio,uvloop]", *group("test"))
     session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+
+
+NODE_PACKAGES = ("ioredis@5", "redis@5", "bullmq@5")
+
+
+@nox.session
+@nox.parametrize("programs", ["programs", "programs-arq"], ids=["most", "arq"])
+def programs(session: nox.Session, programs: str) -> None:
+    """Programs written for Redis, unmodified, on pulsards: Celery, RQ, BullMQ and others, and other clients."""
+    session.install(".[trio,uvloop]", *group("test"), *group(programs))
+    environment = {"ANYSTORE_PROGRAMS": programs}
+    if programs == "programs":
+        folder = session.create_tmp()
+        session.run(
+            "npm", "install", "--silent", "--no-fund", "--prefix", folder, *NODE_PACKAGES, external=True
+        )
+        environment["NODE_PATH"] = f"{folder}/node_modules"
+    # Warnings are theirs, not ours.
+    session.run("pytest", "-n0", "-W", "ignore", "tests/programs", *session.posargs, env=environment)
 
 
 @nox.session

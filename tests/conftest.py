@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,12 @@ from tests.servers import RealServer, redis_binary, run_server, valkey_binary
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+# Programs need packages of their own: `nox -s programs` installs them and says which.
+collect_ignore = {
+    "programs": ["programs/test_arq.py"],
+    "programs-arq": [f"programs/test_{name}.py" for name in ("clients", "queues", "web")],
+}.get(os.environ.get("ANYSTORE_PROGRAMS", ""), ["programs"])
 
 BACKENDS = [
     pytest.param(("asyncio", {}), id="asyncio"),
