@@ -113,7 +113,7 @@ class TestGeneratedParts:
     def test_the_layers_are_those_of_the_code(self, generated: ModuleType) -> None:
         parts = {path.stem for path in (ROOT / "anystore").iterdir() if path.suffix == ".py" or path.is_dir()}
         drawn = {part for layer in generated.LAYERS for part in layer}
-        assert parts - {"__init__", "__pycache__", "py"} - drawn <= {"py.typed"} | set()
+        assert parts - {"__init__", "__pycache__"} == drawn
         height = {part: number for number, layer in enumerate(generated.LAYERS) for part in layer}
         for part, others in generated.imports_at_start().items():
             assert [other for other in others if height[other] > height[part]] == []
