@@ -141,6 +141,7 @@ def _permission_checker(vm: LuaVM) -> Native:
 def _poller(vm: LuaVM) -> Native:
     def poll() -> bool:
         try:
+            vm.collect_in_time()
             return vm.should_stop is not None and bool(vm.should_stop())
         except BaseException as exception:
             vm.failure = exception

@@ -29,6 +29,7 @@ POLL_INSTRUCTIONS: Final = 100_000
 
 _MOST_ARGUMENTS: Final = 200  # more go as tables: the VM's stack holds 8000 values
 _REFERENCES: Final = 256
+_OUT_OF_MEMORY: Final = (False, b"ERR not enough memory")
 
 #: Runs one command: its arguments, and the RESP version of the reply. The reply, or `CommandError`.
 Call = Callable[[list[bytes], int], Any]
@@ -73,6 +74,7 @@ class LuaVM:
         self.failure: BaseException | None = None
         self.memory_limit = memory_limit
         self._running = False
+        self._collect_above = memory_limit // 4
         self._lua = lua51.LuaRuntime(
             encoding=None,
             register_eval=False,
@@ -124,7 +126,10 @@ class LuaVM:
         `patch` may rewrite the compiled code: it returns the new one, or None.
         """
         self._make_room(4 * len(code))
-        message = self._define(sha, code, patch)
+        try:
+            message = self._define(sha, code, patch)
+        except lua51.LuaMemoryError:
+            message = b"not enough memory"
         if message is not None:
             raise Failure(message)
 
@@ -146,6 +151,8 @@ class LuaVM:
         if self._running:
             raise RuntimeError("a script is running already")
         count = len(keys) + len(arguments)
+        self._collect_above = self.memory_limit // 4
+        self.collect_in_time()
         self._make_room(sum(map(len, keys)) + sum(map(len, arguments)) + 64 * count)
         self.call, self.protocol, self.replication = call, 2, 3
         self._running = True
@@ -155,6 +162,8 @@ class LuaVM:
             else:
                 table_from = self._lua.table_from
                 result = self._run_with(sha, table_from(keys), table_from(arguments))
+        except lua51.LuaMemoryError:
+            result = _OUT_OF_MEMORY  # the memory did not last for telling so
         finally:
             self._running = False
             self.call = _no_command
@@ -190,6 +199,16 @@ class LuaVM:
         """Whether a script that is about to run out of memory is still within its limit, its garbage gone."""
         self._collect()
         return self.memory_used() + HEADROOM <= self.memory_limit
+
+    def collect_in_time(self) -> None:
+        """Collect garbage before it fills the memory: Lua 5.1 does not try that before it gives up.
+
+        By itself it waits until twice as much is used as after the last collection, which may be beyond the
+        limit. Called between polls, and does nothing until half as much again is used.
+        """
+        if self.memory_used() > self._collect_above:
+            self._collect()
+            self._collect_above = self.memory_used() * 3 // 2
 
     def _collect(self) -> None:
         with self.unlimited():  # collecting may allocate, to shrink a table

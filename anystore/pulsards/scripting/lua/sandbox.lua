@@ -338,7 +338,9 @@ local function finish(ok, result)
   if ok then
     return result
   end
-  if type(result) ~= "table" then  -- out of memory, or an error while handling one
+  if result == "not enough memory" then
+    return false, "ERR not enough memory"  -- a constant: there is none left for making it
+  elseif type(result) ~= "table" then  -- an error while handling one
     return false, "ERR " .. tostring(result)
   end
   return false, result.text, result.source, result.line

@@ -201,7 +201,7 @@ local function unpack_integer(data, position, size, little, signed)
   return join_int64(signed, byte(text, 1, 8))
 end
 
--- The offset given to struct.unpack: negative ones wrap in C, and are simply too large then.
+-- The offset given to struct.unpack, from 0. Negative ones are too large in C, where they wrap.
 local function offset_from(count, ...)
   local value = (select(3, ...))
   if count < 3 or value == nil then
@@ -215,7 +215,7 @@ local function offset_from(count, ...)
   if number == 0 then
     refuse(3, "unpack", "offset must be 1 or greater")
   end
-  return number < 0 and 18446744073709551616 or number - 1
+  return number - 1
 end
 
 function struct.unpack(...)
@@ -230,7 +230,7 @@ function struct.unpack(...)
     local option, size = sub(fmt, position, position), nil
     size, position = size_of(option, fmt, position + 1)
     offset = offset + padding(offset, alignment, option, size)
-    if offset + size > #data then
+    if offset < 0 or offset + size > #data then
       refuse(2, "unpack", "data string too short")
     end
     if number_of_results >= MOST_RESULTS then

@@ -1,0 +1,92 @@
+"""Lua's own libraries as scripts get them, beside those of the real servers."""
+
+from __future__ import annotations
+
+from tests.pulsards.scripting.script_peers import ScriptPeers, protected
+
+EXPRESSIONS = r"""
+select(2,loadstring('\27Lua'))
+select(2,load(function() error('x') end))
+select(2,load(function() return {} end))
+select(2,load(function() return 'x x' end))
+loadstring()
+loadstring({})
+loadstring('return 1','=n')()
+loadstring('error(1)','n')()
+xpcall()
+xpcall(1)
+xpcall(1,2)
+setmetatable(1)
+setmetatable({})
+rawset({})
+rawget({})
+rawget()
+next()
+next({},1)
+pairs()
+ipairs()
+unpack()
+table.insert()
+table.insert({})
+table.insert({},1,2,3)
+table.insert(nil,1)
+getmetatable()
+coroutine.create()
+coroutine.create(1)
+coroutine.wrap(1)
+coroutine.resume()
+coroutine.resume(1)
+coroutine.resume(coroutine.create(error),'x')
+coroutine.wrap(function() error('x') end)()
+coroutine.wrap(function() error({}) end)()
+coroutine.wrap(function() redis.call('x') end)()
+coroutine.resume(coroutine.create(function() redis.call('x') end))
+coroutine.resume(coroutine.create(function() string.find() end))
+coroutine.yield()
+coroutine.status()
+('x'):find()
+('x'):find({})
+('x'):rep({})
+string.gsub('x')
+string.gsub('x','.',function() error('q') end)
+string.gsub('x','.',redis.call)
+string.gmatch()
+string.match('x')
+string.dump(print)
+string.dump(pcall)
+string.dump(redis.call)
+math.random(0)
+math.random(2,1)
+math.random(1,2,3)
+math.random('x')
+math.random({})
+math.randomseed()
+table.foreach(redis,function(k) if k=='call' then return k end end)
+table.sort({1,'x'})
+tostring()
+tonumber()
+error()
+assert(false)
+assert(nil,'m')
+assert(false,{})
+select('#')
+select(0)
+select()
+table.concat({{}})
+table.concat({1,2,3},nil)
+string.rep()
+string.format('%d','x')
+string.format('%q','a\0\n"')
+string.char(256)
+math.floor('x')
+#nil
+nil+1
+{}..''
+1<'x'
+redis.x
+redis.x.y
+""".strip().splitlines()
+
+
+def test_every_expression_gives_what_the_real_servers_give(peers: ScriptPeers) -> None:
+    assert peers.disagreements_of_scripts(map(protected, EXPRESSIONS)) == []
