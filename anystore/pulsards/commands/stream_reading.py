@@ -149,8 +149,8 @@ def xread(ctx: Context, args: list[bytes]) -> Any:
     def serve(ctx: Context) -> Any:
         found: list[tuple[bytes, list[Any]]] = []
         for key, number in zip(request.keys, after, strict=True):
-            value = ctx.db.peek(key)
-            if type(value) is StreamValue and value.top_id() > number:
+            value = ctx.db.read_as(key, StreamValue)
+            if value is not None and value.top_id() > number:
                 found.append((key, value.range(number + 1, count=request.limit)))
         return _reply(ctx, found)
 

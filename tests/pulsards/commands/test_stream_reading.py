@@ -154,3 +154,26 @@ class TestReading:
         kind, text = client.execute("XREADGROUP", "GROUP", "g", "c", "STREAMS", "s", "+")
         assert kind == "error"
         assert text.startswith("ERR The + ID is meaningless in the context of XREADGROUP")
+
+    def test_events(self, peers: Differential) -> None:
+        """Of keys that are not there, too."""
+        commands = [
+            "XREAD STREAMS no s 0 0",
+            "XREAD STREAMS no 0",
+            "XRANGE no - +",
+            "XLEN no",
+            "XINFO STREAM no",
+        ]
+        peers.events([*GROUP, *commands, "XREADGROUP GROUP g c STREAMS no >", "XPENDING no g", "XACK no g 1"])
+        peers.events(
+            [
+                "XCLAIM no g c 0 1",
+                "XAUTOCLAIM no g c 0 0",
+                "XGROUP CREATE no g 0",
+                "XDEL no 1",
+                "XTRIM no MAXLEN 1",
+            ]
+        )
+        peers.events(
+            ["XREADGROUP GROUP g c STREAMS s no > >", "XREADGROUP GROUP g c STREAMS s >", "XREAD STREAMS s 0"]
+        )
