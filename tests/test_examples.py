@@ -174,8 +174,6 @@ class TestPrograms:
                 "-m",
                 "pytest",
                 "-q",
-                "-p",
-                "no:cacheprovider",
                 str(EXAMPLES / "test_with_fixtures.py"),
             ],
             capture_output=True,
