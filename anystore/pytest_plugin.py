@@ -7,7 +7,7 @@ plugin (`@pytest.mark.anyio`), on whichever backend such a test runs.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -44,4 +44,4 @@ async def pulsards_store(anyio_backend: object) -> AsyncIterator[RemoteStore[byt
     from anystore import create_store
 
     async with create_store("memory://") as store:
-        yield store
+        yield cast("RemoteStore[bytes]", store)

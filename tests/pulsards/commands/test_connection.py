@@ -328,7 +328,7 @@ class TestLooking:
                 ),
                 *(f"DEBUG PROTOCOL {kind}" for kind in ("map", "bignum", "true", "false")),
                 ("DEBUG", "ERROR", "MINE my own error"),
-                *("DEBUG OBJECT nope", "DEBUG SET-ACTIVE-EXPIRE 1", "ROLE"),
+                *("DEBUG OBJECT nope", "DEBUG SET-ACTIVE-EXPIRE 1"),
                 *("WAIT 0 0", "WAIT x 0", "WAIT 1 -1", "WAIT 1 x"),
             ]
         )
