@@ -31,8 +31,10 @@ FILL = [
     "ZADD zset 1 a 2.5 b inf c",
     "HSET hash f 1 g two",
     ("SET", "long", b"abc" * 500),
+    "XADD stream 1-1 f v g 5",
+    "XADD stream 2-0 f w",
 ]
-KEYS = ["string", "number", "list", "set", "integers", "zset", "hash", "long"]
+KEYS = ["string", "number", "list", "set", "integers", "zset", "hash", "long", "stream"]
 
 
 def test_every_type_goes_there_and_comes_back(valkey: RealServer, redis_server: RealServer | None) -> None:

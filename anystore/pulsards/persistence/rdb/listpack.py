@@ -37,7 +37,7 @@ def entry(element: bytes) -> bytes:
     """One element, encoded."""
     size = len(element)
     if size <= 20 and (number := parse_integer(element)) is not None:
-        return _integer_entry(number)
+        return integer_entry(number)
     if size < 64:
         content = bytes((0x80 | size,)) + element
     elif size < 4096:
@@ -47,7 +47,8 @@ def entry(element: bytes) -> bytes:
     return content + _backlen(len(content))
 
 
-def _integer_entry(number: int) -> bytes:
+def integer_entry(number: int) -> bytes:
+    """One element that is a signed 64-bit integer, encoded."""
     if 0 <= number <= 127:
         return bytes((number, 1))
     if -4096 <= number <= 4095:

@@ -11,12 +11,20 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
-from anystore.pulsards.datatypes import EncodingLimits, HashValue, ListValue, SetValue, SortedSetValue
+from anystore.pulsards.datatypes import (
+    EncodingLimits,
+    HashValue,
+    ListValue,
+    SetValue,
+    SortedSetValue,
+    StreamValue,
+)
 from anystore.pulsards.numbers import format_double, parse_score
 from anystore.pulsards.persistence.rdb import legacy, listpack
 from anystore.pulsards.persistence.rdb.primitives import RdbError, RdbReader, RdbWriter
+from anystore.pulsards.persistence.rdb.streams import stream_reader, write_stream
 
-Value = bytes | bytearray | ListValue | SetValue | SortedSetValue | HashValue
+Value = bytes | bytearray | ListValue | SetValue | SortedSetValue | HashValue | StreamValue
 
 RDB_VERSION: Final = 10
 # Of values that version 10 cannot hold.
@@ -72,6 +80,9 @@ def write_value(writer: RdbWriter, value: Value, limits: EncodingLimits) -> int:
         _write_list(writer, value, limits)
     elif isinstance(value, SetValue):
         _write_set(writer, value, limits)
+    elif isinstance(value, StreamValue):
+        writer.byte(ValueType.STREAM_LISTPACKS_2)
+        write_stream(writer, value)
     else:
         _write_sorted_set(writer, value, limits)
     return RDB_VERSION
@@ -353,10 +364,13 @@ _READERS: Final[dict[int, Callable[[RdbReader], Value]]] = {
     ValueType.ZSET_ZIPLIST: _read_ziplist_sorted_set,
     ValueType.HASH_ZIPLIST: _read_ziplist_hash,
     ValueType.LIST_QUICKLIST: _read_quicklist,
+    ValueType.STREAM_LISTPACKS: stream_reader(1),
     ValueType.HASH_LISTPACK: _read_listpack_hash,
     ValueType.ZSET_LISTPACK: _read_listpack_sorted_set,
     ValueType.LIST_QUICKLIST_2: _read_quicklist_2,
+    ValueType.STREAM_LISTPACKS_2: stream_reader(2),
     ValueType.SET_LISTPACK: _read_listpack_set,
+    ValueType.STREAM_LISTPACKS_3: stream_reader(3),
     ValueType.HASH_METADATA_PRE_GA: _read_hash_metadata_pre_ga,
     ValueType.HASH_LISTPACK_EX_PRE_GA: _read_hash_listpack_ex_pre_ga,
     ValueType.HASH_METADATA: _read_hash_metadata,
