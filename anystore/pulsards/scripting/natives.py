@@ -47,6 +47,9 @@ def natives_of(vm: LuaVM, version: str, instructions: int) -> dict[bytes, Any]:
         portions.clear()
         return run_command(*arguments)
 
+    def abort(exception: object) -> None:
+        vm.failure = exception if isinstance(exception, BaseException) else RuntimeError(repr(exception))
+
     def sha1hex(text: bytes) -> bytes:
         return sha1(text, usedforsecurity=False).hexdigest().encode()
 
@@ -64,6 +67,7 @@ def natives_of(vm: LuaVM, version: str, instructions: int) -> dict[bytes, Any]:
         b"version": version.encode(),
         b"version_number": major << 16 | minor << 8 | patch,
         b"instructions": instructions,
+        b"abort": _guarded(vm, abort),
         b"call": _guarded(vm, run_command),
         b"call_many": _guarded(vm, call_many),
         b"add_arguments": _guarded(vm, add_arguments),

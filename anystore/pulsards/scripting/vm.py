@@ -196,9 +196,12 @@ class LuaVM:
             self._set_limit(max(self.memory_limit, self.memory_used() + size + HEADROOM))
 
     def has_room(self) -> bool:
-        """Whether a script that is about to run out of memory is still within its limit, its garbage gone."""
+        """Whether a script that is about to run out of memory may go on: its garbage gone, a sixteenth is free.
+
+        Less would only mean to collect again at once, and again.
+        """
         self._collect()
-        return self.memory_used() + HEADROOM <= self.memory_limit
+        return self.memory_used() + HEADROOM <= self.memory_limit - self.memory_limit // 16
 
     def collect_in_time(self) -> None:
         """Collect garbage before it fills the memory: Lua 5.1 does not try that before it gives up.

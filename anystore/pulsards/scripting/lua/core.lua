@@ -144,6 +144,17 @@ core.describe = describe
 
 ---- Calls in protected mode
 
+-- An exception of Python's can come out of a native function after all: a signal's handler raises wherever it
+-- is called. It is handed back to the server, and the run ends.
+local function secure(err)
+  if type(err) == "userdata" and err ~= null then
+    core.abort(err)
+    return FATAL
+  end
+  return err
+end
+core.secure = secure
+
 local function on_error(err)
   if type(err) == "string" then
     err = describe(err)  -- in tail position it would leave a mark that `blame` trips over
@@ -197,10 +208,11 @@ function core.xpcall(...)
   end
   local callee, handler = ...
   return select(1, pass_on(xpcall(callee, function(err)
+    err = on_error(err)
     if err == FATAL then
       return err
     end
-    return handler(on_error(err))
+    return handler(err)
   end)))
 end
 
@@ -221,7 +233,7 @@ local function settle_resume(thread, ok, ...)
   if ok then
     return true, ...
   end
-  local err = ...
+  local err = secure((...))
   if err == FATAL then
     error(FATAL, 0)
   end
@@ -235,7 +247,7 @@ local function settle_wrapped(thread, ok, ...)
   if ok then
     return ...
   end
-  local err = ...
+  local err = secure((...))
   if err == FATAL then
     error(FATAL, 0)
   end

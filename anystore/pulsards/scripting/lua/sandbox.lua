@@ -285,6 +285,8 @@ local scripts = {}  -- sha1 -> function
 local inside = false  -- whether a script is running: nothing else may be stopped
 local forget_threads = core.watch(function() return inside and natives.poll() end, natives.instructions)
 
+core.abort = natives.abort
+
 local server = {}
 
 -- Compiles a script's text. Nil, or the compiler's message. `patch` is given the compiled code.
@@ -315,7 +317,7 @@ end
 -- What a failed run leaves: the error's text, and where the script was.
 local function on_failure(err)
   local source, line = where()
-  if err == FATAL then
+  if core.secure(err) == FATAL then
     return { fatal = true, source = source, line = line }
   end
   if type(err) ~= "table" then
