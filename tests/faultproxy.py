@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -45,7 +45,6 @@ class Link:
     """A connection through the proxy."""
 
     client: ByteStream
-    server: ByteStream
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     gone: anyio.Event = field(default_factory=anyio.Event)
     up_bytes: int = 0
@@ -100,35 +99,31 @@ class FaultProxy(AsyncContextManagerMixin):
         self._gate.set()
 
     async def _serve(self, client: SocketStream) -> None:
-        gone = anyio.Event()
-        try:
-            async with client:
-                with suppress(*GONE):
-                    await self._accept(client, gone)
-        finally:
-            gone.set()
-
-    async def _accept(self, client: SocketStream, gone: anyio.Event) -> None:
         self.accepted += 1
-        if self.refusing:
-            return
+        async with AsyncExitStack() as stack:
+            # Closed before anybody hears that the link is gone.
+            stack.callback(self._forget, link := Link(client))
+            await stack.enter_async_context(client)
+            with suppress(*GONE), link.scope:
+                if not self.refusing:
+                    await self._accept(link)
+
+    def _forget(self, link: Link) -> None:
+        self.links.discard(link)
+        link.gone.set()
+
+    async def _accept(self, link: Link) -> None:
         await anyio.sleep(self.accept_delay)
         await self._gate.wait()
-        stream: ByteStream = client
         if self.tls is not None:
-            stream = await TLSStream.wrap(
-                client, server_side=True, ssl_context=self.tls, standard_compatible=False
+            link.client = await TLSStream.wrap(
+                link.client, server_side=True, ssl_context=self.tls, standard_compatible=False
             )
         async with await anyio.connect_tcp("127.0.0.1", self.target) as server:
-            link = Link(stream, server, gone=gone)
             self.links.add(link)
-            try:
-                with link.scope:
-                    async with anyio.create_task_group() as group:
-                        group.start_soon(self._pump, link, stream, server, self.up)
-                        group.start_soon(self._pump, link, server, stream, self.down)
-            finally:
-                self.links.discard(link)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._pump, link, link.client, server, self.up)
+                group.start_soon(self._pump, link, server, link.client, self.down)
 
     async def _pump(self, link: Link, source: ByteStream, sink: ByteStream, faults: Faults) -> None:
         with suppress(*GONE):

@@ -105,7 +105,7 @@ class Connection:
         self._used = backend.time()
         self._idle_limit = inf if idle_limit is None else idle_limit
         self._fifo: deque[Entry] = deque()
-        self._outgoing = Outgoing(stream, spawn, self.close, self._make_room)
+        self._outgoing = Outgoing(stream, spawn, self.close, self._unclogged)
         self._lost: BaseException | None = None
         self._for_room: list[Waiter] = []
         self._reading = False  # somebody reads, or was handed the reading
@@ -171,9 +171,7 @@ class Connection:
         except BaseException:
             self._forsake(waiter)
             raise
-        if reply.__class__ is Baton:
-            return await self._read_for_all(reply.waiter)
-        return reply
+        return reply if reply.__class__ is not Baton else await self._read_for_all(reply.waiter)
 
     def _append(self, packed: Packed, bundle: Bundle | None) -> Waiter:
         waiter = self._new_waiter()
@@ -186,10 +184,25 @@ class Connection:
         return waiter
 
     async def _wait_until_possible(self) -> None:
+        """Wait until there is room for another request, reading if nobody else does: tombstones take room, too."""
         while self._lost is None and (self._outgoing.clogged or len(self._fifo) >= IN_FLIGHT):
             waiter = self._new_waiter()
             self._for_room.append(waiter)
-            await waiter
+            if self._reading:
+                try:
+                    baton = await waiter
+                except BaseException:
+                    self._forsake(waiter)
+                    raise
+                if baton is None:
+                    continue
+                waiter = baton.waiter
+            await self._read_for_all(waiter)
+
+    def _unclogged(self) -> None:
+        self._make_room()
+        if self._nowait is not None:
+            self._nowait.interrupt()  # in case one of those reads, who are to go on now
 
     def _make_room(self) -> None:
         waiters, self._for_room = self._for_room, []
@@ -269,19 +282,26 @@ class Connection:
                 self._reading = True
                 waiter.set_result(Baton(successor))
                 return
+        for index, waiter in enumerate(self._for_room):
+            if not waiter.done():
+                self._for_room[index] = self._new_waiter()
+                self._reading = True
+                waiter.set_result(Baton(self._for_room[index]))
+                return
 
     def _give_out(self) -> bool:
         """Give the replies that have arrived to those that wait; True if there may be more of them."""
-        fifo, gets = self._fifo, self._parser.gets
-        for _ in range(REPLIES_A_TURN):
-            entry: Any = fifo[0] if fifo else None
+        fifo, parts, gets = self._fifo, self._outgoing.parts, self._parser.gets
+        due = len(fifo) - len(parts)
+        if parts and parts[0].__class__ is memoryview:
+            due += 1  # begun: a bundle may have its first replies by now, and a command an early refusal
+        for _ in range(min(due, REPLIES_A_TURN)):
+            entry: Any = fifo[0]
             if entry.__class__ is Bundle:
                 filled = self._fill(entry)
                 if not filled:
                     return filled is None
                 continue
-            if entry is None and not self._parser.has_data:
-                return False
             try:
                 reply = gets()
             except UnicodeDecodeError as error:
@@ -291,11 +311,22 @@ class Connection:
             if reply.__class__ is PushNotification:
                 self._push(reply)
                 continue
-            if entry is None:
-                raise ProtocolError("the server sent a reply that nobody had asked for")
             del fifo[0]
             if not entry.done():
                 entry.set_result(reply)
+        if len(fifo) < len(parts):
+            raise ProtocolError("the server answered a command of which it has not got all")
+        if not self._parser.has_data:
+            return False
+        return len(fifo) > len(parts) or self._take_unasked()
+
+    def _take_unasked(self) -> bool:
+        reply = self._parser.gets()
+        if reply is NOT_ENOUGH:
+            return False
+        if reply.__class__ is not PushNotification:
+            raise ProtocolError("the server sent a reply that nobody had asked for")
+        self._push(reply)
         return True
 
     def _fill(self, bundle: Bundle) -> bool | None:
@@ -502,9 +533,6 @@ class Connection:
 def _may_have_gone(entry: Entry, part: Part) -> bool:
     """Whether the server may have carried out something of a request that was not written as a whole.
 
-    It cannot with a command whose end it never saw. An empty rest is of one that was left to a stream which does not
-    say how far it came.
+    It cannot with a command whose end it never saw.
     """
-    if not isinstance(part, memoryview):
-        return False
-    return not part or (isinstance(entry, Bundle) and not entry.atomic)
+    return isinstance(part, memoryview) and isinstance(entry, Bundle) and not entry.atomic

@@ -28,7 +28,7 @@ class ConnectionLost(ConnectionFailed):
     """The connection was lost before the reply; `written` says whether the server may have got the request."""
 
     def __init__(self, cause: BaseException | None, *, written: bool) -> None:
-        told = str(cause) or type(cause).__name__
+        told = str(cause) or str((cause and cause.__cause__) or "") or type(cause).__name__
         super().__init__("the connection was lost" if cause is None else f"the connection was lost: {told}")
         self.written = written
         self.__cause__ = cause

@@ -64,9 +64,9 @@ class Outgoing:
     def add(self, packed: Packed) -> None:
         """Add a request, to be written by the next flush."""
         self.parts.append(packed)
-        if self.busy:
-            self._unsent += len(packed)
-            self.clogged = self._unsent > UNSENT_BYTES
+        self._unsent += len(packed)
+        if self._unsent > UNSENT_BYTES:
+            self.clogged = True
 
     def flush(self) -> None:
         """Write what there is, as far as that is possible without waiting, and have the task write the rest."""
@@ -75,6 +75,7 @@ class Outgoing:
         self.company = len(self.parts)
         try:
             if self._nowait is not None and self._write_nowait(self._nowait):
+                self._count()
                 return
         except STREAM_ERRORS as error:
             self._failed(error)
@@ -129,7 +130,7 @@ class Outgoing:
 
     def _summon(self) -> None:
         self.busy = True
-        self._unsent = sum(map(len, self.parts))
+        self._count()
         if not self._spawned:
             self._spawned = True
             self._spawn(self._write_on)
@@ -141,10 +142,7 @@ class Outgoing:
             while not self._closed:
                 if self.parts:
                     await self._write_some()
-                    self._unsent = sum(map(len, self.parts))
-                    if self.clogged and self._unsent <= UNSENT_BYTES:
-                        self.clogged = False
-                        self._eased()
+                    self._count()
                 else:
                     self.busy = False
                     self._parked = self._new_waiter()
@@ -152,13 +150,19 @@ class Outgoing:
         except STREAM_ERRORS as error:
             self._failed(error)
 
+    def _count(self) -> None:
+        self._unsent = sum(map(len, self.parts))
+        if self.clogged and self._unsent <= UNSENT_BYTES:
+            self.clogged = False
+            self._eased()
+
     async def _write_some(self) -> None:
         if self._nowait is not None:
             await self._nowait.wait_send()
             self._write_nowait(self._nowait)
             return
         count, data = self._next_write()
-        # Once they are with the stream nobody can tell how much of them went out: begun, and nothing left to take back.
-        self.parts[:count] = [memoryview(b"")] * count
-        await self._stream.send(bytes(data))
+        # Once they are with the stream nobody can tell how much of them went out, and their replies may come before
+        # the stream says that all of them did.
         del self.parts[:count]
+        await self._stream.send(bytes(data))
