@@ -77,20 +77,25 @@ def measure(name: str, backend: str, port: int, report: Report) -> None:
     anyio.run(main, backend=loop, backend_options=options)
 
 
+def run(rounds: int) -> Report:
+    """Measure every client on every backend, `rounds` times."""
+    report = Report("client, operations a second")
+    with run_server(redis_binary() or valkey_binary()) as server:
+        for _ in range(rounds):
+            for backend in BACKENDS:
+                for name in CLIENTS:
+                    if backend != "trio" or name not in ASYNCIO_ONLY:
+                        measure(name, backend, server.port, report)
+    report.sort()
+    return report
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    report = Report("client, operations a second")
-    with run_server(redis_binary() or valkey_binary()) as server:
-        for _ in range(arguments.rounds):
-            for backend in BACKENDS:
-                for name in CLIENTS:
-                    if backend != "trio" or name not in ASYNCIO_ONLY:
-                        measure(name, backend, server.port, report)
-    rows = sorted(report.rates)
-    report.rates = {row: report.rates[row] for row in rows}  # type: ignore[assignment]
+    report = run(arguments.rounds)
     print(report.table(CLIENTS))
     print()
     print(report.ratios("anystore", [name for name in CLIENTS if name != "anystore"]))

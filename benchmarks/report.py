@@ -23,6 +23,11 @@ class Report:
         self.rates[row][column].append(rate)
         print(f"  {row:<28} {column:<22} {rate:>12,.0f} /s", file=sys.stderr, flush=True)
 
+    def sort(self) -> None:
+        """Put the rows in the order of their names."""
+        for row in sorted(self.rates):
+            self.rates[row] = self.rates.pop(row)
+
     def median(self, row: str, column: str) -> float | None:
         """The median of all rounds, or None where nothing was measured."""
         rounds = self.rates[row].get(column)

@@ -169,20 +169,32 @@ def measure_memory(report: Report, rounds: int) -> None:
                 report.add(f"GET in process, 1 task, {backend}", "fakeredis", rate)
 
 
+def reference_name() -> str:
+    """Which real server is the reference, as it says itself."""
+    binary = redis_binary() or valkey_binary()
+    words = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout.split()
+    return f"{words[0]} {words[2].removeprefix('v=')}"
+
+
+def run(rounds: int) -> tuple[Report, Report]:
+    """Measure the servers, and `memory://`, `rounds` times."""
+    if shutil.which("redis-benchmark") is None:
+        raise SystemExit("redis-benchmark is not on PATH; Debian has it in the package redis-tools")
+    report, memory = Report("server, requests a second"), Report("in process, operations a second")
+    measure_servers(report, rounds)
+    measure_memory(memory, rounds)
+    return report, memory
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    if shutil.which("redis-benchmark") is None:
-        raise SystemExit("redis-benchmark is not on PATH; Debian has it in the package redis-tools")
-    report = Report("server, requests a second")
-    measure_servers(report, arguments.rounds)
+    report, memory = run(arguments.rounds)
     print(report.table(["Redis", "asyncio", "uvloop", "trio", "fakeredis"]))
     print()
     print(geometric_means(report))
-    memory = Report("in process, operations a second")
-    measure_memory(memory, arguments.rounds)
     print()
     print(memory.table(["memory://", "fakeredis"]))
     print()
