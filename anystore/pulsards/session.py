@@ -225,10 +225,10 @@ class Session(Context):
         try:
             entry = self.engine.resolve(arguments)
         except CommandError as error:
-            return self.rejection(None, error.message)
+            return self.rejection(None, error.message, arguments[0].lower() == b"exec")
         refusal = self._refusal(entry, arguments)
         if refusal is not None:
-            return self.rejection(entry, refusal)
+            return self.rejection(entry, refusal, entry.name == b"exec")
         if self.queue is not None and not entry.in_transaction:
             self.queue.append((entry, arguments))
             return QUEUED
@@ -264,9 +264,15 @@ class Session(Context):
             )
         return None
 
-    def rejection(self, entry: CommandEntry | None, message: bytes) -> ErrorReply:
-        """The reply to a command that was not run; it is counted, and breaks a transaction being queued."""
-        if self.queue is not None:
+    def rejection(self, entry: CommandEntry | None, message: bytes, is_exec: bool = False) -> ErrorReply:
+        """The reply to a command that was not run; it is counted, and breaks a transaction being queued.
+
+        An EXEC that is rejected ends the transaction.
+        """
+        if is_exec:
+            self.leave_transaction()
+            message = b"EXECABORT Transaction discarded because of: " + message.removeprefix(b"ERR ")
+        elif self.queue is not None:
             self.queue_broken = True
         if entry is not None:
             entry.rejected += 1

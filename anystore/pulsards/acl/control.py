@@ -75,8 +75,9 @@ class AccessControl:
             try:
                 changed.apply(rule, self.all_channels)
             except RuleError as error:
+                shown = rule.partition(b"\0")[0]
                 raise CommandError(
-                    b"ERR Error in ACL SETUSER modifier '%b': %b" % (rule, error.reason)
+                    b"ERR Error in ACL SETUSER modifier '%b': %b" % (shown, error.reason)
                 ) from None
         if user is None:
             self.users[name] = changed
@@ -208,7 +209,7 @@ class AccessControl:
         denial = self._noted(session, entry, arguments, LUA)
         if denial is None:
             return None
-        return b"NOPERM ACL failure in script: " + denial.explain(session.user, entry, arguments)
+        return b"ERR ACL failure in script: " + denial.explain(session.user, entry, arguments)
 
     def _noted(
         self, session: Session, entry: CommandEntry, arguments: list[bytes], context: bytes
@@ -236,7 +237,7 @@ class AccessControl:
 _REASONS_IN_EXEC: Final = {
     COMMAND: b"no permission to execute the command or subcommand",
     KEY: b"no permission to touch the specified keys",
-    CHANNEL: b"no permission to access one of the channels used as arguments to the command",
+    CHANNEL: b"no permission to access one of the channels used as arguments",
 }
 
 
