@@ -133,6 +133,8 @@ class Config:
             engine.keyspace.falls_due(engine.keyspace.now + engine.idle_timeout)
         engine.keyspace.notify_classes = values["notify-keyspace-events"]
         engine.slowlog.configure(values["slowlog-log-slower-than"], values["slowlog-max-len"])
+        engine.tracking.max_keys = values["tracking-table-max-keys"]
+        engine.tracking.trim()
         engine.acl.all_channels = values["acl-pubsub-default"] == "allchannels"
         engine.acl.log.resize(values["acllog-max-len"])
 

@@ -111,6 +111,7 @@ _LIMITS: Final = (
 _WATCHING: Final = (
     number("slowlog-log-slower-than", 10000, -1, _LONG),
     number("slowlog-max-len", 128, 0, _LONG),
+    number("tracking-table-max-keys", 1_000_000, 0, _LONG),
 )
 _NOT_YET: Final = (
     Directive("save", "", nothing_saved, several=True),

@@ -23,12 +23,14 @@ from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError, wrong_arity
 from anystore.pulsards.keyspace import NEVER, Database, Keyspace
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
+from anystore.pulsards.pausing import Pause
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.registry import CommandEntry, build_table, rename_commands
 from anystore.pulsards.scripting import ScriptRuntime
 from anystore.pulsards.session import Session
 from anystore.pulsards.slowlog import SlowLog
 from anystore.pulsards.statistics import Statistics
+from anystore.pulsards.tracking import TrackingTable
 from anystore.resp.types import ErrorReply, SimpleString
 
 logger = logging.getLogger("anystore.pulsards")
@@ -52,6 +54,9 @@ class Engine:
         self.script_caller: Session | None = None
         self.sessions: dict[int, Session] = {}
         self.monitors: dict[Session, None] = {}
+        self.tracking = TrackingTable(self)
+        #: `call` has more to do than to run and to count: see `update_attention`.
+        self.attentive = False
         self.statistics = Statistics(self.keyspace.now)
         self.slowlog = SlowLog()
         self.random = random.Random()
@@ -62,7 +67,8 @@ class Engine:
         self.resumed: list[Session] = []
         #: The first TCP port listened on, for INFO; 0 where there is none.
         self.port = 0
-        #: Commands need `refusal` asked first. Decided when a setting changes, not for each command.
+        self.pause = Pause(self)
+        #: Commands may have to be refused or kept: see `update_guard`.
         self.guarded = False
         #: Told when something falls due earlier than `announce_due` said.
         self.due_watchers: dict[Callable[[], None], None] = {}
@@ -97,8 +103,14 @@ class Engine:
     def forget_session(self, session: Session) -> None:
         """The last step of `Session.close`."""
         self.sessions.pop(session.id, None)
-        self.monitors.pop(session, None)
+        self.stop_monitoring(session)
+        self.tracking.disable(session)
         self.outbox.pop(session, None)
+
+    def stop_monitoring(self, session: Session) -> None:
+        """Show a client no more of what others do."""
+        if self.monitors.pop(session, session) is None:
+            self.update_attention()
 
     def close_session(self, session: Session) -> None:
         """Have a client's connection closed by its driver at the end of this turn, whatever is still queued."""
@@ -122,6 +134,8 @@ class Engine:
             resumed, self.resumed = self.resumed, []
             for session in resumed:
                 session.resume()
+        if self.tracking.waiting:
+            self.tracking.send_waiting()
         while self.outbox:
             outbox, self.outbox = self.outbox, {}
             for session in outbox:
@@ -140,6 +154,7 @@ class Engine:
                 due.append(deadline)
                 break
             heapq.heappop(self._deadlines)
+        due.append(self.pause.until)
         if self.idle_timeout:
             active = (session.last_active for session in self.sessions.values() if session.can_idle_out)
             due.append(min((when + self.idle_timeout for when in active), default=None))
@@ -163,6 +178,8 @@ class Engine:
                 waiter.session.unpark(waiter.timeout_reply)
         if self.keyspace.ready:
             self.serve_waiters()
+        if self.pause.until is not None and self.pause.until <= now:
+            self.pause.stop()
         if self.idle_timeout:
             for session in tuple(self.sessions.values()):
                 if session.can_idle_out and session.last_active + self.idle_timeout <= now:
@@ -191,10 +208,12 @@ class Engine:
             raise wrong_arity(entry.name)
         return entry
 
-    def call(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
+    def call(
+        self, context: Context, entry: CommandEntry, arguments: list[bytes], attended: bool = False
+    ) -> Any:
         """Run a command that may run, and count it. The reply, an `ErrorReply` where it refuses."""
-        if self.monitors and "skip_monitor" not in entry.spec.flags:
-            self.feed_monitors(context, arguments)
+        if self.attentive and not attended:
+            return self._call_attentively(context, entry, arguments)
         context.session.last_entry = entry
         try:
             reply = entry.function(context, arguments)  # type: ignore[misc]
@@ -217,6 +236,26 @@ class Engine:
             self._note_slow(context, entry, arguments, elapsed)
         return reply
 
+    def update_attention(self) -> None:
+        """Decide anew what commands are watched for: not for each command, but when somebody begins or ends it."""
+        tracking = self.tracking.clients > 0
+        self.attentive = tracking or bool(self.monitors)
+        self.keyspace.touch_watchers = (self.tracking.touched,) if tracking else ()
+
+    def _call_attentively(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
+        """`call` while there are clients under MONITOR or CLIENT TRACKING."""
+        if self.monitors and "skip_monitor" not in entry.spec.flags:
+            self.feed_monitors(context, arguments)
+        tracking = self.tracking
+        caller, tracking.current = tracking.current, context.session
+        try:
+            reply = self.call(context, entry, arguments, True)
+            if entry.is_tracked and context.session.tracking is not None:
+                tracking.remember(context.session, entry, arguments)
+        finally:
+            tracking.current = caller
+        return reply
+
     def _note_slow(self, context: Context, entry: CommandEntry, arguments: list[bytes], elapsed: int) -> None:
         if "skip_slowlog" not in entry.spec.flags:
             session = context.session
@@ -233,6 +272,10 @@ class Engine:
             return None
         caller = self.script_caller
         return caller is None or self.acl.allows(caller.user, entry, arguments)
+
+    def update_guard(self) -> None:
+        """Decide anew whether commands need to be checked against the state of the server as a whole."""
+        self.guarded = self.pause.until is not None
 
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
@@ -306,6 +349,7 @@ class Engine:
     def _try_waiter(self, waiter: Waiter, key: bytes) -> bool:
         """Whether the waiter need not wait any longer."""
         session = waiter.session
+        self.tracking.current = session
         try:
             if session.user.restricted:
                 self._check_parked(waiter)
@@ -313,6 +357,8 @@ class Engine:
         except CommandError as error:
             self.count_error(error.message)
             reply = ErrorReply(error.message)
+        finally:
+            self.tracking.current = None
         if reply is None:
             return False
         session.unpark(reply)

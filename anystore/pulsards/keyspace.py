@@ -47,6 +47,8 @@ class Keyspace:
         self.misses = 0
         self.expired = 0
         self.watched = 0  # (client, key) pairs under WATCH, in all databases
+        #: Told of every key that changes, expiries included; none of them where nobody has to be.
+        self.touch_watchers: tuple[Callable[[Database, bytes], None], ...] = ()
         #: Keys that changed while somebody waits for them, in order.
         self.ready: dict[tuple[Database, bytes], None] = {}
         self.databases = [Database(self, index) for index in range(count)]
@@ -248,6 +250,8 @@ class Database:
                 session.lost_race = True
         if self.blocked and key in self.blocked:
             keyspace.ready[(self, key)] = None
+        for told in keyspace.touch_watchers:
+            told(self, key)
 
     def count_change(self) -> None:
         """Count a change that neither who watches the key nor who waits for it is told of: an XACK, say."""

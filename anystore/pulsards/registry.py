@@ -54,6 +54,7 @@ class CommandEntry:
         "failed",
         "function",
         "in_transaction",
+        "is_tracked",
         "maximum",
         "minimum",
         "name",
@@ -81,6 +82,8 @@ class CommandEntry:
         self.no_multi = "no_multi" in flags
         self.no_script = "noscript" in flags
         self.in_transaction = self.name in _RUN_INSIDE_MULTI
+        #: Reads keys that a client under CLIENT TRACKING is to be told of; of scripts, only their commands do.
+        self.is_tracked = "readonly" in flags and spec_row.group not in ("scripting", "pubsub")
         self.while_subscribed = self.name in _RUN_WHILE_SUBSCRIBED
         self.subcommands: dict[bytes, CommandEntry] = {}
         #: What runs when a command with subcommands is called without any (COMMAND); `function` is None then.

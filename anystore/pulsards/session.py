@@ -39,6 +39,7 @@ from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply
 if TYPE_CHECKING:
     from anystore.pulsards.acl import User
     from anystore.pulsards.engine import Engine
+    from anystore.pulsards.tracking import Tracking
 
 logger = logging.getLogger("anystore.pulsards")
 
@@ -79,6 +80,7 @@ class Session(Context):
         "queue_broken",
         "shard_channels",
         "skip_replies",
+        "tracking",
         "unsent_bytes",
         "user",
         "waiter",
@@ -118,6 +120,7 @@ class Session(Context):
         self.no_evict = False
         self.no_touch = False
         self.guarded = False
+        self.tracking: Tracking | None = None
         self.deliver: Callable[[], None] = _nobody
         self._out: list[bytes] = []
         #: What the driver has taken and the client has not, in bytes; see `hold`.
@@ -217,11 +220,16 @@ class Session(Context):
             or self.user.restricted
             or self.queue is not None
             or self.no_touch
+            or self.tracking is not None
             or (self.protocol == 2 and bool(self.channels or self.patterns or self.shard_channels))
         )
 
     def _run_guarded(self, arguments: list[bytes]) -> Any:
-        """Look a command up, check whether it may run now, and run or queue it."""
+        """Look a command up, check whether it may run now, and run, keep or queue it."""
+        reply = self._run_if_allowed(arguments)
+        return reply if self.tracking is None else self._reply_before_invalidations(arguments, reply)
+
+    def _run_if_allowed(self, arguments: list[bytes]) -> Any:
         try:
             entry = self.engine.resolve(arguments)
         except CommandError as error:
@@ -229,12 +237,29 @@ class Session(Context):
         refusal = self._refusal(entry, arguments)
         if refusal is not None:
             return self.rejection(entry, refusal, entry.name == b"exec")
+        if self.engine.guarded and self.engine.pause.holds(self, entry, arguments):
+            self._backlog.append(arguments)
+            self.engine.pause.hold(self)
+            return NO_REPLY
         if self.queue is not None and not entry.in_transaction:
             self.queue.append((entry, arguments))
             return QUEUED
         if self.no_touch and entry.name != b"touch":
             return self._call_without_touching(entry, arguments)
         return self.engine.call(self, entry, arguments)
+
+    def _reply_before_invalidations(self, arguments: list[bytes], reply: Any) -> Any:
+        """What a client that tracks has invalidated itself, it hears after the reply."""
+        if self.tracking is not None and self.queue is None and arguments[0].lower() != b"client":
+            self.tracking.caching = False
+        if reply is NO_REPLY or not self.engine.tracking.waiting:
+            return reply
+        if self.muted:
+            self._reply_unless_muted(reply)
+        else:
+            self._out.append(encode_reply(reply, self.protocol))
+        self.engine.tracking.send_own(self)
+        return NO_REPLY
 
     def _call_without_touching(self, entry: CommandEntry, arguments: list[bytes]) -> Any:
         """CLIENT NO-TOUCH: the keys keep the time of access that they had."""

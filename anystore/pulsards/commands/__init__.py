@@ -27,6 +27,7 @@ _GROUPS: Final = (
     "lists",
     "monitoring",
     "objects",
+    "pausing",
     "pubsub",
     "scan",
     "scripting",
@@ -42,6 +43,7 @@ _GROUPS: Final = (
     "stream_reading",
     "streams",
     "strings",
+    "tracking",
     "transactions",
 )
 

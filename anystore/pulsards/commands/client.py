@@ -9,6 +9,7 @@ from anystore.pulsards.commands.connection import checked_client_name
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError
 from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.pausing import HeldCommand
 from anystore.pulsards.registry import command
 from anystore.pulsards.session import Session
 from anystore.resp.types import NO_REPLY, OK, ErrorReply, SimpleString, VerbatimString
@@ -66,6 +67,9 @@ def _flags(session: Session) -> bytes:
         flags += b"A"
     if session.address.startswith("/"):
         flags += b"U"
+    tracking = session.tracking
+    if tracking is not None:
+        flags += b"t" + (b"R" if tracking.broken else b"") + (b"B" if tracking.broadcast else b"")
     if session.no_evict:
         flags += b"e"
     if session.no_touch:
@@ -101,6 +105,7 @@ def describe(session: Session) -> bytes:
         (b"events", _events(session)),
         (b"cmd", b"NULL" if session.last_entry is None else session.last_entry.name),
         (b"user", session.user.name),
+        (b"redir", b"-1" if session.tracking is None else b"%d" % session.tracking.redirect),
         (b"resp", b"%d" % session.protocol),
         (b"lib-name", session.library_name),
         (b"lib-ver", session.library_version),
@@ -225,7 +230,7 @@ def client_unblock(ctx: Context, args: list[bytes]) -> int:
     if number is None:
         raise CommandError(NOT_AN_INTEGER)
     session = ctx.engine.sessions.get(number)
-    if session is None or session.waiter is None:
+    if session is None or session.waiter is None or isinstance(session.waiter, HeldCommand):
         return 0
     reply = session.waiter.timeout_reply
     if how == b"error":

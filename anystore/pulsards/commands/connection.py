@@ -56,7 +56,8 @@ def reset(ctx: Context, args: list[bytes]) -> SimpleString:
     engine = ctx.engine
     session.leave_transaction()
     session.forget_subscriptions()
-    engine.monitors.pop(session, None)
+    engine.stop_monitoring(session)
+    engine.tracking.disable(session)
     session.monitoring = False
     session.db = engine.keyspace.databases[0]
     session.protocol = 2

@@ -17,6 +17,7 @@ def flushdb(ctx: Context, args: list[bytes]) -> Any:
     """FLUSHDB [ASYNC | SYNC] → OK; the selected database is empty. O(N) in freeing the keys, either way."""
     _check_mode(args)
     ctx.db.flush()
+    ctx.engine.tracking.flushed()
     return OK
 
 
@@ -25,6 +26,7 @@ def flushall(ctx: Context, args: list[bytes]) -> Any:
     """FLUSHALL [ASYNC | SYNC] → OK; every database is empty. O(N) in freeing the keys, either way."""
     _check_mode(args)
     ctx.engine.keyspace.flush_all()
+    ctx.engine.tracking.flushed()
     return OK
 
 

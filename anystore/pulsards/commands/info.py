@@ -39,6 +39,7 @@ def _clients(engine: Engine) -> Fields:
     yield "maxclients", engine.config.maxclients
     yield "blocked_clients", sum(session.waiter is not None for session in sessions)
     yield "pubsub_clients", sum(session.subscriptions > 0 for session in sessions)
+    yield "tracking_clients", engine.tracking.clients
     yield "watching_clients", sum(bool(session.watching) for session in sessions)
     yield "total_watched_keys", sum(len(session.watching) for session in sessions)
     yield "total_blocking_keys", sum(len(database.blocked) for database in engine.keyspace.databases)
@@ -81,6 +82,9 @@ def _stats(engine: Engine) -> Fields:
     yield "pubsubshard_channels", len(broker.shard_channels)
     yield "client_output_buffer_limit_disconnections", statistics.output_limit_disconnections
     yield "client_query_buffer_limit_disconnections", statistics.query_limit_disconnections
+    yield "tracking_total_keys", engine.tracking.key_count
+    yield "tracking_total_items", engine.tracking.items
+    yield "tracking_total_prefixes", engine.tracking.prefix_count
     yield "total_error_replies", statistics.error_replies
 
 

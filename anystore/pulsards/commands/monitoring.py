@@ -25,6 +25,7 @@ def monitor(ctx: Context, args: list[bytes]) -> SimpleString:
         raise CommandError(b"ERR MONITOR isn't allowed for DENY BLOCKING client")
     ctx.session.monitoring = True
     ctx.engine.monitors[ctx.session] = None
+    ctx.engine.update_attention()
     return OK
 
 
