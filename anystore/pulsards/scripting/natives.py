@@ -68,8 +68,8 @@ def natives_of(vm: LuaVM, version: str, instructions: int) -> dict[bytes, Any]:
         b"version_number": major << 16 | minor << 8 | patch,
         b"instructions": instructions,
         b"abort": _guarded(vm, abort),
-        b"call": _guarded(vm, run_command),
-        b"call_many": _guarded(vm, call_many),
+        b"call": run_command,
+        b"call_many": call_many,
         b"add_arguments": _guarded(vm, add_arguments),
         b"check_permission": _guarded(vm, _permission_checker(vm)),
         b"log": _guarded(vm, log),
@@ -98,31 +98,42 @@ def _guarded(vm: LuaVM, function: Native) -> Native:
 
 def _command_runner(vm: LuaVM) -> Native:
     """redis.call and redis.pcall: run a command, give its reply or its error as Lua has them."""
+    used, limit = vm.memory_used, vm.memory_limit
 
     def raised(text: bytes, *, counted: bool) -> Any:
         with vm.unlimited():
             return vm.reply_to_lua.error(text, counted=counted), True
 
-    def run_command(*arguments: Any) -> Any:
-        texts = [value if type(value) is bytes else argument_text(value) for value in arguments]
-        if not texts:
-            return raised(_NO_ARGUMENT, counted=False)
-        if None in texts:
-            return raised(_BAD_ARGUMENT, counted=False)
-        protocol = vm.protocol
-        try:
-            reply = vm.call(texts, protocol)  # type: ignore[arg-type]
-        except CommandError as error:
-            return raised(error_text(error.message), counted=True)
-        kind = type(reply)
-        if kind is int or (kind is bytes and len(reply) < _SMALL):
-            return reply
-        if kind is ErrorReply:
+    def converted(reply: Any, protocol: int) -> Any:
+        if type(reply) is ErrorReply:
             return raised(error_text(reply), counted=True)
-        if reply is None or reply is NULL_ARRAY:
-            return None if protocol == 3 else False
-        with vm.unlimited(len(reply) if kind is bytes else 0):
+        with vm.unlimited(len(reply) if type(reply) is bytes else 0):
             return vm.reply_to_lua(reply, protocol)
+
+    def run_command(*arguments: Any) -> Any:
+        # Guarded as the others are, by itself: every further call costs, and this is the one that counts.
+        try:
+            if used() + HEADROOM > limit and not vm.has_room():
+                return _OUT_OF_MEMORY
+            texts = [value if type(value) is bytes else argument_text(value) for value in arguments]
+            if not texts:
+                return raised(_NO_ARGUMENT, counted=False)
+            if None in texts:
+                return raised(_BAD_ARGUMENT, counted=False)
+            protocol = vm.protocol
+            try:
+                reply = vm.call(texts, protocol)  # type: ignore[arg-type]
+            except CommandError as error:
+                return raised(error_text(error.message), counted=True)
+            kind = type(reply)
+            if kind is int or (kind is bytes and len(reply) < _SMALL):
+                return reply
+            if reply is None or reply is NULL_ARRAY:
+                return None if protocol == 3 else False
+            return converted(reply, protocol)
+        except BaseException as exception:
+            vm.failure = exception
+            return _FATAL
 
     return run_command
 

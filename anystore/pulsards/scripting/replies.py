@@ -146,14 +146,16 @@ class LuaToReply:
         return self._from_table(list(value.items()), protocol, depth + 1)
 
     def _from_table(self, pairs: list[tuple[Any, Any]], protocol: int, depth: int) -> Any:
+        # Lua goes through an array in order: mostly there is nothing but 1, 2, 3 … (True is 1 to Python, too).
+        if pairs and type(pairs[0][0]) is int and [key for key, _ in pairs] == list(range(1, len(pairs) + 1)):
+            return [item if type(item) is bytes else self(item, protocol, depth) for _, item in pairs]
         # True is 1 to a dict of Python's, and is no key that means anything here.
         fields = {key: value for key, value in pairs if key is not True and key is not False}
         if not fields:
             return []
-        if 1 not in fields or len(fields) > 1:
-            typed = self._typed(fields, protocol, depth)
-            if typed is not None:
-                return typed
+        typed = self._typed(fields, protocol, depth)
+        if typed is not None:
+            return typed
         items = []
         index = 1
         while index in fields:

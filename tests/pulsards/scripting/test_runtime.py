@@ -278,10 +278,10 @@ class TestMemory:
             "return #string.rep('x', 1e9)",
             "local t = {} for i = 1, 1e9 do t[i] = i end",
             "local t = {} for i = 1, 1e9 do t = {t} end",
-            "local t = {} while true do t[#t + 1] = redis.call('big', 1000) end",
+            "local t = {} while true do t[#t + 1] = redis.call('big', 1000) .. #t end",
             "local t = {} while true do t[#t + 1] = redis.call('big', 10000000) .. #t end",
             "local t = {} while true do t[#t + 1] = redis.call('list', 10000) end",
-            "local t = {} while true do t[#t + 1] = redis.pcall('error', 100000) end",
+            "local t = {} while true do t[#t + 1] = redis.pcall('error', 10000).err .. #t end",
             "local s = cjson.encode(('x'):rep(100000)) local t = {} while true do t[#t + 1] = cjson.decode(s) .. #t end",
             "local t = {} while true do t[#t + 1] = coroutine.create(function() end) end",
             "local t = {} pcall(function() while true do t[#t + 1] = ('y'):rep(1000) .. #t end end) "

@@ -5,10 +5,11 @@
 
 local core = ...
 
-local error, find, format, lower, match, select = error, string.find, string.format, string.lower, string.match, select
-local setmetatable, tonumber, tostring, type = setmetatable, tonumber, tostring, type
+local error, select, setmetatable, tonumber = error, select, setmetatable, tonumber
+local tostring, type = tostring, type
 local floor = math.floor
-local byte, char, sub = string.byte, string.char, string.sub
+local byte, char, find, format = string.byte, string.char, string.find, string.format
+local lower, match, sub = string.lower, string.match, string.sub
 local concat = table.concat
 local null = core.null
 
@@ -196,6 +197,24 @@ return function(options, array_metatable)
     return depth
   end
 
+  -- Each pattern takes what usually comes next in one go; what it does not match goes the longer way.
+  local KEY = '^"([^"\\%z]*)"[ \t\n\r]*:[ \t\n\r]*'
+  local STRING = '^"([^"\\%z]*)"'
+  local NUMBER = "^(%-?%d+%.?%d*)[,%]} \t\n\r]"
+
+  local function key_at(text, position)
+    if byte(text, position) ~= 34 then
+      unexpected(text, position, "object key string")
+    end
+    local key
+    key, position = string_at(text, position, "object key string")
+    position = skip_space(text, position)
+    if byte(text, position) ~= 58 then
+      unexpected(text, position, "colon")
+    end
+    return key, skip_space(text, position + 1)
+  end
+
   local function object_at(text, position, depth, slots)
     depth = descend(depth, slots + 4, position)
     local values = {}
@@ -204,25 +223,22 @@ return function(options, array_metatable)
       return values, position + 1
     end
     while true do
-      local key, value
-      if byte(text, position) ~= 34 then
-        unexpected(text, position, "object key string")
+      local _, stop, key = find(text, KEY, position)
+      if stop then
+        position = stop + 1
+      else
+        key, position = key_at(text, position)
       end
-      key, position = string_at(text, position, "object key string")
-      position = skip_space(text, position)
-      if byte(text, position) ~= 58 then
-        unexpected(text, position, "colon")
+      values[key], position = value_at(text, position, depth, slots + 2)
+      local mark
+      _, stop, mark = find(text, "^[ \t\n\r]*([,}])[ \t\n\r]*", position)
+      if mark == "," then
+        position = stop + 1
+      elseif mark then
+        return values, (find(text, "}", position, true)) + 1
+      else
+        unexpected(text, skip_space(text, position), "comma or object end")
       end
-      value, position = value_at(text, skip_space(text, position + 1), depth, slots + 2)
-      values[key] = value
-      position = skip_space(text, position)
-      local letter = byte(text, position)
-      if letter == 125 then
-        return values, position + 1
-      elseif letter ~= 44 then
-        unexpected(text, position, "comma or object end")
-      end
-      position = skip_space(text, position + 1)
     end
   end
 
@@ -235,35 +251,45 @@ return function(options, array_metatable)
     end
     local count = 0
     while true do
-      local value
-      value, position = value_at(text, position, depth, slots + 1)
       count = count + 1
-      values[count] = value
-      position = skip_space(text, position)
-      local letter = byte(text, position)
-      if letter == 93 then
-        return values, position + 1
-      elseif letter ~= 44 then
-        unexpected(text, position, "comma or array end")
+      values[count], position = value_at(text, position, depth, slots + 1)
+      local _, stop, mark = find(text, "^[ \t\n\r]*([,%]])[ \t\n\r]*", position)
+      if mark == "," then
+        position = stop + 1
+      elseif mark then
+        return values, (find(text, "]", position, true)) + 1
+      else
+        unexpected(text, skip_space(text, position), "comma or array end")
       end
-      position = skip_space(text, position + 1)
     end
   end
 
   function value_at(text, position, depth, slots)
-    local letter = sub(text, position, position)
-    if letter == '"' then
+    local letter = byte(text, position)
+    if letter == 34 then
+      local _, stop, value = find(text, STRING, position)
+      if stop then
+        return value, stop + 1
+      end
       return string_at(text, position, "value")
-    elseif letter == "{" then
+    elseif letter == 123 then
       return object_at(text, position, depth, slots)
-    elseif letter == "[" then
+    elseif letter == 91 then
       return array_at(text, position, depth, slots)
+    elseif letter ~= 48 and (letter ~= 45 or byte(text, position + 1) ~= 48) then
+      local _, stop, digits = find(text, NUMBER, position)
+      if stop then
+        return tonumber(digits), stop
+      end
     end
+    letter = sub(text, position, position)
     local word = WORDS[letter]
     if word and find(text, word[1], position) then
       return word[2], position + (letter == "f" and 5 or 4)
-    elseif find(letter, "^[-%d]")
-      or (options.decode_invalid and find(letter, "^[+iInN]") and is_invalid_number(text, position)) then
+    elseif
+      find(letter, "^[-%d]")
+      or (options.decode_invalid and find(letter, "^[+iInN]") and is_invalid_number(text, position))
+    then
       return number_at(text, position, "value")
     end
     unexpected(text, position, "value")
