@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
@@ -136,6 +137,7 @@ class Pipeline(CoreCommands[S]):
         self._current_task = store.backend.task
         self._task: object = None
         self._queue: list[Queued[Any]] = []
+        self._blocks = 0.0
         self._watching: Connection | None = None
         self._explicit = False
         self._entered = False
@@ -171,7 +173,11 @@ class Pipeline(CoreCommands[S]):
         decode: bool = True,
         block: float | None = None,
     ) -> Awaitable[Any]:
-        if self._task is not self._current_task() or self._ran:
+        try:
+            known = self._task is self._current_task() and not self._ran
+        except RuntimeError:  # from the other kind of event loop
+            known = False
+        if not known:
             self._check_use()
         if args[0] in self._plain:
             queued = Queued(args, pack_command(args), reply, decode, block, None)
@@ -179,10 +185,13 @@ class Pipeline(CoreCommands[S]):
             queued = self._prepared(args, reply, decode, block)
         if self._watching is not None and not self._explicit:
             return self._at_once(queued)
+        if queued.block is not None:
+            self._blocks += queued.block or inf
         self._queue.append(queued)
         return queued
 
     def _check_use(self) -> None:
+        self.store.check_open()
         if self._ran:
             raise StoreError("the pipeline has run; make another one with store.pipeline()")
         task = self._current_task()
@@ -287,6 +296,7 @@ class Pipeline(CoreCommands[S]):
     async def reset(self) -> None:  # type: ignore[override]  # as in redis-py, not the command RESET
         """Drop what is queued, stop watching, and begin anew, in any task."""
         self._queue = []
+        self._blocks = 0.0
         self.queued_scripts = set()
         self._explicit = self._ran = False
         self._task = None
@@ -331,10 +341,7 @@ class Pipeline(CoreCommands[S]):
             connection, self._watching = self._watching, None
             if connection is not None:
                 self.store.pool.release(connection)
-        results = await self._settled(queue, replies)
-        if raise_on_error:
-            _raise_first(queue, results)
-        return results
+        return await self._settled(queue, replies, raise_on_error)
 
     async def _send(self, queue: list[Queued[Any]], atomic: bool) -> list[Any]:
         """The reply to each queued command."""
@@ -365,14 +372,13 @@ class Pipeline(CoreCommands[S]):
         return joined
 
     async def _carry_out(self, queue: list[Queued[Any]], packed: Packed, bundle: Bundle) -> None:
-        blocks = [] if bundle.atomic else [queued.block for queued in queue if queued.block is not None]
+        blocks = 0.0 if bundle.atomic else self._blocks
         if self._watching is None and blocks:
             self._watching = await self.store.pool.acquire()
         if self._watching is None:
-            self.store.check_open()
             await self.store.shared.call_bundle(packed, bundle, lambda: _only_reads(queue))
             return
-        failure = await carry_out(self.store, self._watching, packed, bundle, sum(blocks))
+        failure = await carry_out(self.store, self._watching, packed, bundle, blocks)
         if isinstance(failure, ConnectionLost) and failure.written:
             raise OutcomeUnknown(
                 f"{failure}; the server may have carried out the pipeline"
@@ -380,21 +386,34 @@ class Pipeline(CoreCommands[S]):
         if failure is not None:
             raise failure
 
-    async def _settled(self, queue: list[Queued[Any]], replies: list[Any]) -> list[Any]:
+    async def _settled(self, queue: list[Queued[Any]], replies: list[Any], raise_on_error: bool) -> list[Any]:
+        """Make results of the replies. Both lists are used up on the way: to free them at once would take long."""
         results: list[Any] = []
-        for start in range(0, len(queue), COMMANDS_A_TURN):
-            if start:
+        failed: tuple[int, str, Exception] | None = None
+        while queue:
+            if results:
                 await self.store.backend.turn()
-            stop = start + COMMANDS_A_TURN
-            results += [
-                queued.settle(reply)
-                for queued, reply in zip(queue[start:stop], replies[start:stop], strict=True)
-            ]
+            for queued, reply in zip(queue[:COMMANDS_A_TURN], replies[:COMMANDS_A_TURN], strict=True):
+                result = queued.settle(reply)
+                # Of a transaction that was dropped, what was not accepted tells more than what was.
+                if isinstance(result, Exception) and (failed is None or isinstance(failed[2], ExecAbort)):
+                    failed = (
+                        failed
+                        if isinstance(result, ExecAbort) and failed
+                        else (len(results), queued.name, result)
+                    )
+                results.append(result)
+            del queue[:COMMANDS_A_TURN], replies[:COMMANDS_A_TURN]
+        if raise_on_error and failed is not None:
+            index, name, error = failed
+            error.add_note(f"command {index + 1} of the pipeline: {name}")
+            raise error
         return results
 
 
 def _only_reads(queue: list[Queued[Any]]) -> bool:
-    return all(routing.is_read_only(queued.args) for queued in queue)
+    # To look at more of them would hold the loop.
+    return len(queue) <= COMMANDS_A_TURN and all(routing.is_read_only(queued.args) for queued in queue)
 
 
 def _replies_of_exec(queue: list[Queued[Any]], replies: list[Any]) -> list[Any]:
@@ -410,16 +429,6 @@ def _replies_of_exec(queue: list[Queued[Any]], replies: list[Any]) -> list[Any]:
     if isinstance(done, Exception):
         raise done
     return list(done)
-
-
-def _raise_first(queue: list[Queued[Any]], results: list[Any]) -> None:
-    errors = [(index, result) for index, result in enumerate(results) if isinstance(result, Exception)]
-    if not errors:
-        return
-    # Of a transaction that was dropped, the command that was not accepted, rather than those that were.
-    index, error = next((pair for pair in errors if not isinstance(pair[1], ExecAbort)), errors[0])
-    error.add_note(f"command {index + 1} of the pipeline: {queue[index].name}")
-    raise error
 
 
 async def run_transaction(
