@@ -121,7 +121,8 @@ class Client(CoreCommands[S]):
         Cancelled while it waits, or out of time, the connection is closed: that ends the command on the server, too.
         """
         packed = pack_command(args)
-        for _ in range(self.store.profile.attempts + 1):
+        attempts = self.store.profile.attempts
+        while True:
             bundle = Bundle(1, decode=decode)
             async with self.store.pool.lease() as connection:
                 failure = await carry_out(self.store, connection, packed, bundle, block)
@@ -132,6 +133,9 @@ class Client(CoreCommands[S]):
                 raise error(
                     f"{failure}; the command may have been waiting on the server"
                 ) from failure.__cause__
+            if not attempts:
+                break
+            attempts -= 1
         reply = bundle.replies[0] if failure is None else failure
         if isinstance(reply, Exception):
             raise reply

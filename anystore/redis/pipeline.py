@@ -236,11 +236,11 @@ class Pipeline(CoreCommands[S]):
             raise StoreError("watch() needs a connection of its own: use the pipeline in 'async with'")
         if self._watching is None:
             self._watching = await self.store.pool.acquire()
-        args: Sequence[Any] = ("WATCH", *names)
+        args: list[Any] = ["WATCH", *names]
         if not self.store.sends_as_given:
             args = encode_arguments(args, self.store.encoding)
         if self.store.names is not None:
-            args = self.store.names.outgoing(list(args))
+            args = self.store.names.outgoing(args)
         await self._at_once(Queued(args, pack_command(args), None, True, None, None))
         return True
 
