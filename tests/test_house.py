@@ -44,7 +44,18 @@ DRIVERS = {
     SERVER,
     *(
         f"{SERVER}.{name}"
-        for name in ("__main__", "clock", "memory", "reactor", "server", "streams", "threads", "timers")
+        for name in [
+            "__main__",
+            "clock",
+            "listeners",
+            "memory",
+            "reactor",
+            "server",
+            "streams",
+            "threads",
+            "timers",
+            "tls",
+        ]
     ),
 }
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import anyio
 
@@ -14,10 +15,13 @@ from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards.config import Config
 from anystore.pulsards.config_file import parse_options, read_config
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
+from anystore.pulsards.process import PROCESS_ID, allow_open_files
 from anystore.pulsards.server import PulsarDS
+from anystore.pulsards.server_log import log_to, logger
 from anystore.pulsards.threads import backend_for
 
-logger = logging.getLogger("anystore.pulsards")
+#: What the process needs beside its clients' connections.
+_OWN_FILES: Final = 32
 
 _USAGE = """\
 usage: pulsards [--config FILE] [--backend asyncio|uvloop|trio] [--DIRECTIVE VALUE ...]
@@ -45,20 +49,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--version" in words or "-v" in words:
         print(f"pulsards {PULSARDS_VERSION.decode()} (Redis {REDIS_VERSION.decode()})")
         return 0
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         backend, config = _settings(words)
         name, options = backend_for(backend)
         server = PulsarDS(config=config)
         if not server.bind:
             raise ImproperlyConfigured("nowhere to listen: want a port other than 0, or a unixsocket")
+        log_to(config.values["logfile"], config.values["loglevel"])
+    except OSError as error:
+        print(f"pulsards: logfile {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except (ImproperlyConfigured, ValueError) as error:
         print(f"pulsards: {error}", file=sys.stderr)
         return 2
+    allow_open_files(config.maxclients + _OWN_FILES)
     try:
         anyio.run(_serve, server, backend=name, backend_options=options)
     except OSError as error:
-        print(f"pulsards: cannot listen: {error}", file=sys.stderr)
+        print(f"pulsards: cannot serve: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -81,13 +89,26 @@ def _settings(words: Sequence[str]) -> tuple[str, Config]:
     return backend, Config(lines=[*lines, *options], file=file)
 
 
+@contextmanager
+def _pid_file(path: str) -> Iterator[None]:
+    """A file with the number of the process while the server runs; nothing for an empty path."""
+    if path:
+        Path(path).write_text(f"{PROCESS_ID()}\n")
+    try:
+        yield
+    finally:
+        if path:
+            Path(path).unlink(missing_ok=True)
+
+
 async def _serve(server: PulsarDS) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with server:
-            logger.info("ready to accept connections on %s", ", ".join(server.addresses))
-            async for received in signals:
-                logger.info("%s received: stopping", signal.Signals(received).name)
-                break
+            with _pid_file(server.config.values["pidfile"]):
+                logger.info("ready to accept connections on %s", ", ".join(server.addresses))
+                async for received in signals:
+                    logger.info("%s received: stopping", signal.Signals(received).name)
+                    break
     logger.info("stopped")
 
 

@@ -12,6 +12,7 @@ from anystore.pulsards.config_file import Line
 from anystore.pulsards.config_table import DIRECTIVES, REPEATED, why_refused
 from anystore.pulsards.config_types import Directive, OutputLimits, split_words
 from anystore.pulsards.datatypes import EncodingLimits
+from anystore.pulsards.server_log import set_level
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
@@ -117,6 +118,8 @@ class Config:
         """Let a server go by these settings, now and after every `update`."""
 
         def effect(changed: frozenset[str]) -> None:
+            if "loglevel" in changed:
+                set_level(self.values["loglevel"])
             if "requirepass" in changed:
                 engine.acl.set_default_password(self.requirepass.encode("utf-8", "surrogateescape"))
             self._apply(engine)
@@ -153,6 +156,11 @@ class Config:
         except ValueError as error:
             self._change({name: before[name] for name in changed})
             raise Refused(settings[0][0], str(error)) from None
+
+    def assume(self, values: Mapping[str, Any]) -> None:
+        """Take values over that are in effect already."""
+        self.values.update(values)
+        self._derive()
 
     def _change(self, values: Mapping[str, Any]) -> None:
         self.values.update(values)

@@ -12,9 +12,10 @@ import logging
 import random
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from anystore.pulsards.acl import AccessControl, load_configured_users
+from anystore.pulsards.addresses import is_local
 from anystore.pulsards.blocking import Waiter
 from anystore.pulsards.clock import Clock, SystemClock
 from anystore.pulsards.commands import load as load_commands
@@ -34,6 +35,14 @@ from anystore.pulsards.tracking import TrackingTable
 from anystore.resp.types import ErrorReply, SimpleString
 
 logger = logging.getLogger("anystore.pulsards")
+
+#: What a client from outside is told while anybody could do anything.
+PROTECTED: Final = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    b"default user. In this mode connections are only accepted from the loopback interface. To let others in, give "
+    b"the default user a password (requirepass), or, where the network keeps strangers out, set protected-mode to "
+    b"no: in the configuration file, by the option --protected-mode no, or by CONFIG SET from this machine.\r\n"
+)
 
 
 class Engine:
@@ -89,6 +98,18 @@ class Engine:
 
     def next_client_id(self) -> int:
         return next(self._client_ids)
+
+    def turn_away(self, client: str) -> bytes | None:
+        """What to tell a new client, known by its address, that is not let in; None for one that is. It is counted."""
+        config = self.config
+        if len(self.sessions) >= config.maxclients:
+            refusal = b"-ERR max number of clients reached\r\n"
+        elif config.protected_mode and self.acl.default.no_password and not is_local(client):
+            refusal = PROTECTED
+        else:
+            return None
+        self.statistics.connections_rejected += 1
+        return refusal
 
     def connect(self, address: str = "", local_address: str = "") -> Session:
         """A session for a new connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -44,3 +45,15 @@ def cpu_seconds() -> dict[str, float]:
         "used_cpu_sys_children": times.children_system,
         "used_cpu_user_children": times.children_user,
     }
+
+
+def allow_open_files(count: int) -> None:
+    """Let the process have so many files and sockets open at once, or as many as the system lets it have."""
+    if resource is None:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    limit = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

@@ -19,6 +19,7 @@ import anyio
 import anyio.lowlevel
 
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.listeners import set_up_connection, shown_peer
 from anystore.pulsards.session import Session
 
 logger = logging.getLogger("anystore.pulsards")
@@ -144,8 +145,7 @@ class Reactor:
     async def run(self, listeners: Iterable[socket.socket]) -> None:
         """Serve until cancelled. The listeners stay the caller's; every connection is closed on the way out."""
         for listener in listeners:
-            self._listeners[listener.fileno()] = listener
-            self.epoll.register(listener.fileno(), _IN)
+            self.add_listener(listener)
         poll = self.epoll.poll
         epoll_fd = self.epoll.fileno()
         try:
@@ -158,6 +158,16 @@ class Reactor:
                     await anyio.wait_readable(epoll_fd)
         finally:
             self.close()
+
+    def add_listener(self, listener: socket.socket) -> None:
+        """Take connections on a further socket, which stays the caller's."""
+        self._listeners[listener.fileno()] = listener
+        self.epoll.register(listener.fileno(), _IN)
+
+    def remove_listener(self, listener: socket.socket) -> None:
+        """Take no more connections on this socket; to be called before it is closed."""
+        del self._listeners[listener.fileno()]
+        self.epoll.unregister(listener.fileno())
 
     def _run_turn(self, events: list[tuple[int, int]]) -> None:
         connections = self.connections
@@ -199,18 +209,17 @@ class Reactor:
             self._reserve = os.open(os.devnull, os.O_RDONLY)
 
     def _connected(self, sock: socket.socket, address: object) -> None:
-        sock.setblocking(False)
-        if sock.family != getattr(socket, "AF_UNIX", None):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if len(self.engine.sessions) >= self.engine.config.maxclients:
-            self.engine.statistics.connections_rejected += 1
+        set_up_connection(sock, self.engine.config)
+        peer = shown_peer(address, sock)
+        refusal = self.engine.turn_away(peer)
+        if refusal is not None:
             with sock:
                 try:
-                    sock.send(b"-ERR max number of clients reached\r\n")
+                    sock.send(refusal)
                 except OSError:
-                    logger.debug("a client over the limit left before it was told")
+                    logger.debug("a client that was turned away left before it was told")
             return
-        session = self.engine.connect(_shown(address, sock), _shown(sock.getsockname(), sock))
+        session = self.engine.connect(peer, shown_peer(sock.getsockname(), sock))
         connection = _Connection(self, sock, session)
         session.deliver = connection.deliver
         self.connections[connection.fd] = connection
@@ -224,15 +233,6 @@ class Reactor:
             connection.close()
         self.epoll.close()
         os.close(self._reserve)
-
-
-def _shown(address: object, sock: socket.socket) -> str:
-    """An address as CLIENT LIST shows it."""
-    if isinstance(address, tuple):
-        host, port = address[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    path = sock.getsockname()
-    return f"{path if isinstance(path, str) else path.decode()}:0"
 
 
 def _nothing() -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import socket
-import stat
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Self
+import ssl
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Self
 from urllib.parse import quote
 
 import anyio
@@ -17,17 +14,16 @@ from anyio import AsyncContextManagerMixin
 from anyio.abc import TaskStatus
 
 from anystore.exceptions import ImproperlyConfigured
-from anystore.pulsards import reactor, streams
+from anystore.pulsards import reactor, streams, tls
+from anystore.pulsards.addresses import Address, configured_addresses, given_addresses, host_and_port
 from anystore.pulsards.clock import Clock
 from anystore.pulsards.config import Config
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.listeners import Listener, close_all, open_listeners, open_listeners_now
 from anystore.pulsards.memory import MemoryStream
 from anystore.pulsards.timers import run_timers
 
 logger = logging.getLogger("anystore.pulsards")
-
-#: Redis' default for `tcp-backlog`.
-_BACKLOG = 511
 
 
 class PulsarDS(AsyncContextManagerMixin):
@@ -44,14 +40,16 @@ class PulsarDS(AsyncContextManagerMixin):
         *,
         config: Config | None = None,
         clock: Clock | None = None,
-        **directives: str | int | bool,
+        **directives: str | int | bool | Sequence[str],
     ) -> None:
         """Prepare a server; nothing listens yet.
 
-        `bind` is one address or several: "host:port" (port 0 takes a free one), "[::1]:port" or "unix:/path".
-        Without it the directives `bind`, `port` and `unixsocket` decide; an empty sequence listens nowhere, for
-        use by `connect_stream` alone. `directives` are settings of redis.conf with underscores for their dashes
-        (`requirepass="…"`, `maxclients=100`). `clock` replaces the machine's clock, in tests.
+        `bind` is one address or several: "host:port" (port 0 takes a free one), "[::1]:port", "unix:/path", or
+        "tls:host:port" for connections with TLS, which need the directive `tls_cert_file` at least. Without it the
+        directives `bind`, `port`, `tls_port` and `unixsocket` decide; an empty sequence listens nowhere, for use by
+        `connect_stream` alone. `directives` are settings of redis.conf with underscores for their dashes
+        (`requirepass="…"`, `maxclients=100`), one that may be repeated as a list (`user=["alice on …"]`). `clock`
+        replaces the machine's clock, in tests.
 
         Raises `ImproperlyConfigured` for an unknown directive or a value that cannot be used.
         """
@@ -62,12 +60,20 @@ class PulsarDS(AsyncContextManagerMixin):
             raise ImproperlyConfigured("give either config or single directives, not both")
         self.config = config
         #: The addresses to listen on, as given; `addresses` has them as they are while the server runs.
-        self.bind = _addresses(config) if bind is None else [bind] if isinstance(bind, str) else list(bind)
-        for address in self.bind:
-            _split_address(address)
+        self._bind_given = bind is not None
+        self.bind = configured_addresses(config) if bind is None else given_addresses(bind)
+        self._tls: ssl.SSLContext | None = None
+        if any(address.kind == "tls" for address in self.bind):
+            try:
+                self._tls = tls.server_context(config)
+            except ValueError as error:
+                raise ImproperlyConfigured(str(error)) from None
         self.engine = Engine(config, clock)
         self.addresses: tuple[str, ...] = ()
         self._running = False
+        self._listeners: list[Listener] = []
+        self._reactor: reactor.Reactor | None = None
+        self._group: anyio.abc.TaskGroup | None = None
 
     @property
     def clock(self) -> Clock:
@@ -84,10 +90,11 @@ class PulsarDS(AsyncContextManagerMixin):
             raise RuntimeError("the server does not listen: enter it, or start its serve(), first")
         password = self.config.requirepass
         login = f":{quote(password, safe='')}@" if password else ""
-        address = self.addresses[0]
-        if address.startswith("unix:"):
-            return f"redis+unix://{login}{quote(address.removeprefix('unix:'))}"
-        return f"pulsar://{login}{address}"
+        address = self._listeners[0].address
+        if address.kind == "unix":
+            return f"redis+unix://{login}{quote(address.host)}"
+        scheme = "rediss" if address.kind == "tls" else "pulsar"
+        return f"{scheme}://{login}{host_and_port(address.host, address.port)}"
 
     def __repr__(self) -> str:
         return f"<PulsarDS {', '.join(self.addresses) or 'not listening'}>"
@@ -102,19 +109,106 @@ class PulsarDS(AsyncContextManagerMixin):
             raise RuntimeError("this server is running already")
         self._running = True
         try:
-            async with AsyncExitStack() as stack:
-                listeners = await self._listen(stack)
+            self._note(await open_listeners(self.bind, self.config))
+            if self._bind_given:
+                self._tell_config()
+            self.config.add_effect(self._settings_changed)
+            try:
                 async with anyio.create_task_group() as group:
                     await group.start(run_timers, self.engine)
+                    self._group = group
                     if reactor.available:
-                        group.start_soon(reactor.Reactor(self.engine).run, listeners)
-                    else:
-                        for listener in listeners:
-                            group.start_soon(self._serve_streams, listener)
+                        self._reactor = reactor.Reactor(self.engine)
+                        group.start_soon(self._reactor.run, [])
+                    for listener in self._listeners:
+                        self._serve_listener(listener)
                     task_status.started(self.dsn if self.addresses else "")
+            finally:
+                self.config.remove_effect(self._settings_changed)
+                close_all(self._listeners)
         finally:
             self._running = False
-            self.addresses = ()
+            self._group = self._reactor = None
+            self._note([])
+
+    def _note(self, listeners: list[Listener]) -> None:
+        """Listen on these from now on: that is what the addresses and INFO say."""
+        self._listeners = listeners
+        self.addresses = tuple(str(listener.address) for listener in listeners)
+        ports = [listener.address.port for listener in listeners]
+        self.engine.port = next((port for port in ports if port > 0), 0)
+
+    def _tell_config(self) -> None:
+        """Let CONFIG GET show what has been given to the constructor in place of directives."""
+        kinds: dict[str, list[Address]] = {"tcp": [], "tls": [], "unix": []}
+        for listener in self._listeners:
+            kinds[listener.address.kind].append(listener.address)
+        hosts = dict.fromkeys(address.host for address in (*kinds["tcp"], *kinds["tls"]))
+        self.config.assume(
+            {
+                "bind": tuple(hosts),
+                "port": next((address.port for address in kinds["tcp"]), 0),
+                "tls-port": next((address.port for address in kinds["tls"]), 0),
+                "unixsocket": next((address.host for address in kinds["unix"]), ""),
+            }
+        )
+
+    def _serve_listener(self, listener: Listener) -> None:
+        """Have a driver take the connections to a listening socket."""
+        if listener.address.kind != "tls" and self._reactor is not None:
+            self._reactor.add_listener(listener.sock)
+            return
+        context = self._tls_context if listener.address.kind == "tls" else None
+        listener.scope = scope = anyio.CancelScope()
+
+        async def serve() -> None:
+            with scope:
+                await streams.serve_listener(self.engine, listener.sock, context)
+
+        assert self._group is not None
+        self._group.start_soon(serve)
+
+    def _tls_context(self) -> ssl.SSLContext:
+        assert self._tls is not None, "a listener for TLS is opened with a context only"
+        return self._tls
+
+    # Settings that change while the server runs
+
+    def _settings_changed(self, changed: frozenset[str]) -> None:
+        """Go by the directives about listening; `ValueError` where that cannot be done, and nothing has changed then."""
+        wanted = configured_addresses(self.config)
+        uses_tls = any(address.kind == "tls" for address in wanted)
+        needed_now = "tls-port" in changed and uses_tls and self._tls is None
+        if needed_now or (changed & tls.DIRECTIVES and (uses_tls or self._tls is not None)):
+            self._update_tls()
+        if changed & {"bind", "port", "tls-port"}:
+            self._listen_on(address for address in wanted if address.kind != "unix")
+
+    def _update_tls(self) -> None:
+        try:
+            self._tls = tls.server_context(self.config)
+        except ValueError as error:
+            logger.warning("the TLS settings cannot be used: %s", error)
+            raise ValueError("Unable to update TLS configuration. Check server logs.") from None
+
+    def _listen_on(self, wanted: Iterable[Address]) -> None:
+        """Listen on these TCP addresses, instead of those of before; unix sockets stay."""
+        wanted = list(wanted)
+        kept = [item for item in self._listeners if item.address.kind == "unix" or item.wanted in wanted]
+        there = {item.wanted for item in kept}
+        try:
+            opened = open_listeners_now([address for address in wanted if address not in there], self.config)
+        except OSError as error:
+            logger.warning("cannot listen: %s", error)
+            raise ValueError("Unable to listen on this port. Check server logs.") from None
+        for listener in self._listeners:
+            if listener not in kept:
+                if listener.scope is None and self._reactor is not None:
+                    self._reactor.remove_listener(listener.sock)
+                listener.close()
+        self._note([*opened, *kept])
+        for listener in opened:
+            self._serve_listener(listener)
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
@@ -138,106 +232,8 @@ class PulsarDS(AsyncContextManagerMixin):
             raise RuntimeError("the server is not running: enter it, or start its serve(), first")
         return MemoryStream(self.engine)
 
-    async def _listen(self, stack: AsyncExitStack) -> list[socket.socket]:
-        listeners: list[socket.socket] = []
-        shown: list[str] = []
-        for address in self.bind:
-            for listener in await _open_listeners(address):
-                stack.callback(_close_listener, listener)
-                listeners.append(listener)
-                shown.append(_show_listener(listener))
-        self.addresses = tuple(shown)
-        ports = (_split_address(address)[1] for address in shown)
-        self.engine.port = next((port for port in ports if port > 0), 0)
-        return listeners
 
-    async def _serve_streams(self, listener: socket.socket) -> None:
-        """The stream driver's accept loop, where there is no epoll."""
-        async with await anyio.abc.SocketListener.from_socket(listener.dup()) as accepting:
-
-            async def handle(stream: anyio.abc.SocketStream) -> None:
-                await streams.serve_stream(self.engine, stream, str(stream), str(listener.getsockname()))
-
-            await accepting.serve(handle)
-
-
-def _as_text(value: str | int | bool) -> str:
+def _as_text(value: str | int | bool | Sequence[str]) -> str | Sequence[str]:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
-
-
-def _addresses(config: Config) -> list[str]:
-    """Where the directives `bind`, `port` and `unixsocket` say to listen."""
-    addresses = []
-    if config.port:
-        for host in config.bind:
-            addresses.append(f"[{host}]:{config.port}" if ":" in host else f"{host}:{config.port}")
-    if config.unixsocket:
-        addresses.append(f"unix:{config.unixsocket}")
-    return addresses
-
-
-def _split_address(address: str) -> tuple[str, int]:
-    """Host and port of "host:port"; for "unix:/path" the path and -1."""
-    if address.startswith("unix:"):
-        return address.removeprefix("unix:"), -1
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ImproperlyConfigured(f"bind address {address!r}: want host:port, [ipv6]:port or unix:/path")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-async def _open_listeners(address: str) -> list[socket.socket]:
-    host, port = _split_address(address)
-    if port < 0:
-        return [_listen_unix(host)]
-    found = await anyio.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    listeners: list[socket.socket] = []
-    with contextlib.ExitStack() as opened:
-        for family, kind, protocol, _, sockaddr in found:
-            listener = opened.enter_context(socket.socket(family, kind, protocol))
-            listener.setblocking(False)
-            if os.name != "nt":
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind(sockaddr)
-            listener.listen(_BACKLOG)
-            listeners.append(listener)
-        opened.pop_all()
-    return listeners
-
-
-def _listen_unix(path: str) -> socket.socket:
-    # A socket file that nobody listens on is what a killed server left; anything else is not ours to remove.
-    if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(path)
-            except OSError:
-                os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX)
-    try:
-        listener.setblocking(False)
-        listener.bind(path)
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _close_listener(listener: socket.socket) -> None:
-    path = listener.getsockname() if listener.family == getattr(socket, "AF_UNIX", None) else None
-    listener.close()
-    if path:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-
-
-def _show_listener(listener: socket.socket) -> str:
-    name: Any = listener.getsockname()
-    if isinstance(name, tuple):
-        return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
-    return f"unix:{name}"
+    return str(value) if isinstance(value, int) else value

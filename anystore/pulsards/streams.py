@@ -2,10 +2,91 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
 import anyio
+import anyio.lowlevel
 from anyio.abc import ByteStream
+from anyio.streams.tls import TLSStream
 
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.listeners import set_up_connection, shown_peer
+from anystore.streams import SocketByteStream
+
+logger = logging.getLogger("anystore.pulsards")
+
+#: A client that has not done its TLS handshake by then is let go, in seconds.
+_HANDSHAKE: Final = 10.0
+#: Where the process has no descriptor left, accepting waits so long for some connection to end, in seconds.
+_OUT_OF_DESCRIPTORS: Final = 0.1
+
+
+async def serve_listener(
+    engine: Engine, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None = None
+) -> None:
+    """Serve every connection to a listening socket until cancelled, with TLS where there is a `context`.
+
+    `context` is asked for each connection, so that settings can change. The socket stays the caller's.
+    """
+    async with anyio.create_task_group() as group:
+        while True:
+            try:
+                sock, address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                await anyio.wait_readable(listener)
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    logger.warning("a connection could not be accepted: %s", error)
+                    await anyio.lowlevel.checkpoint()
+                    continue
+                logger.error("connections have to wait: the process has no file descriptor left")
+                await anyio.sleep(_OUT_OF_DESCRIPTORS)
+                continue
+            group.start_soon(_serve_socket, engine, sock, address, context)
+
+
+async def _serve_socket(
+    engine: Engine, sock: socket.socket, address: object, context: Callable[[], ssl.SSLContext] | None
+) -> None:
+    set_up_connection(sock, engine.config)
+    peer, own = shown_peer(address, sock), shown_peer(sock.getsockname(), sock)
+    refusal = engine.turn_away(peer)
+    stream: ByteStream = SocketByteStream(sock)
+    if refusal is None:
+        secured = stream if context is None else await _secured(stream, context(), peer)
+        if secured is not None:
+            await serve_stream(engine, secured, peer, own)
+        return
+    with anyio.CancelScope(shield=True), anyio.move_on_after(1):
+        try:
+            if context is None:
+                await stream.send(refusal)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            logger.debug("a client that was turned away left before it was told")
+        finally:
+            await stream.aclose()
+
+
+async def _secured(stream: ByteStream, context: ssl.SSLContext, peer: str) -> ByteStream | None:
+    """The stream with TLS over it, or None where the client would not have it; it is closed then."""
+    try:
+        with anyio.fail_after(_HANDSHAKE):
+            return await TLSStream.wrap(
+                stream, server_side=True, ssl_context=context, standard_compatible=False
+            )
+    except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
+        logger.info("%s: no TLS connection: %s", peer, error or type(error).__name__)
+        await anyio.aclose_forcefully(stream)
+        return None
+    except BaseException:
+        await anyio.aclose_forcefully(stream)
+        raise
 
 
 async def serve_stream(
@@ -57,7 +138,7 @@ async def serve_stream(
             finally:
                 if not session.closing:
                     group.cancel_scope.cancel()
-    except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
+    except* (anyio.BrokenResourceError, anyio.ClosedResourceError, ssl.SSLError):
         # The client has gone, in the middle of sending or of being sent to: the session ends with it.
         session.closing = True
     finally:

@@ -5,8 +5,9 @@ What crashes, stalls or reloads a real server is refused like any unknown subcom
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from anystore.pulsards.addresses import is_local
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, CommandError
 from anystore.pulsards.numbers import parse_integer
@@ -20,6 +21,11 @@ from anystore.resp.types import (
     SetReply,
     SimpleString,
     VerbatimString,
+)
+
+_NOT_ALLOWED: Final = (
+    b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a '
+    b"local connection, otherwise you need to set this option in the configuration file, and then restart the server."
 )
 
 
@@ -70,6 +76,9 @@ def _set_active_expire(ctx: Context, args: list[bytes]) -> SimpleString:
 @command("debug")
 def debug(ctx: Context, args: list[bytes]) -> Any:
     """DEBUG subcommand … — for the test suites of clients. Since 1.0."""
+    allowed = ctx.engine.config.values["enable-debug-command"]
+    if allowed == "no" or (allowed == "local" and not is_local(ctx.session.address)):
+        raise CommandError(_NOT_ALLOWED)
     subcommand = args[1].lower()
     if subcommand == b"object" and len(args) == 3:
         return _debug_object(ctx, args)
