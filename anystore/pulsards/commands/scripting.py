@@ -8,8 +8,8 @@ from anystore.pulsards.context import Context, ScriptContext
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.registry import CommandEntry, command
-from anystore.pulsards.scripting import Call, Script
-from anystore.resp.types import OK, SimpleString
+from anystore.pulsards.scripting import Call, Script, ScriptError
+from anystore.resp.types import OK, ErrorReply, SimpleString
 
 NO_SCRIPT: Final = b"NOSCRIPT No matching script. Please use EVAL."
 NOT_BUSY: Final = b"NOTBUSY No scripts in execution right now."
@@ -55,17 +55,13 @@ def split_keys(args: list[bytes]) -> tuple[list[bytes], list[bytes]]:
 @command("eval")
 def eval_(ctx: Context, args: list[bytes]) -> Any:
     """EVAL script numkeys [key …] [arg …] → what the script returns."""
-    _show_monitors(ctx, args)
-    keys, arguments = split_keys(args)
-    return _run(ctx, ctx.engine.scripts.prepare(args[1]), keys, arguments, read_only=False)
+    return _run_text(ctx, args, read_only=False)
 
 
 @command("eval_ro")
 def eval_ro(ctx: Context, args: list[bytes]) -> Any:
     """EVAL_RO script numkeys [key …] [arg …] → what the script returns, which may not write. Since 7.0."""
-    _show_monitors(ctx, args)
-    keys, arguments = split_keys(args)
-    return _run(ctx, ctx.engine.scripts.prepare(args[1]), keys, arguments, read_only=True)
+    return _run_text(ctx, args, read_only=True)
 
 
 @command("evalsha")
@@ -80,6 +76,13 @@ def evalsha_ro(ctx: Context, args: list[bytes]) -> Any:
     return _run_known(ctx, args, read_only=True)
 
 
+def _run_text(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
+    _show_monitors(ctx, args)
+    keys, arguments = split_keys(args)
+    script = ctx.engine.scripts.prepare(args[1])
+    return _run(ctx, args[0], script, keys, arguments, read_only=read_only)
+
+
 def _run_known(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
     _show_monitors(ctx, args)
     if len(args[1]) != 40:
@@ -88,7 +91,7 @@ def _run_known(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
     script = ctx.engine.scripts.find(args[1])
     if script is None:
         raise CommandError(NO_SCRIPT)
-    return _run(ctx, script, keys, arguments, read_only=read_only)
+    return _run(ctx, args[0], script, keys, arguments, read_only=read_only)
 
 
 def _show_monitors(ctx: Context, args: list[bytes]) -> None:
@@ -97,12 +100,33 @@ def _show_monitors(ctx: Context, args: list[bytes]) -> None:
         ctx.engine.feed_monitors(ctx, args)
 
 
-def _run(ctx: Context, script: Script, keys: list[bytes], arguments: list[bytes], *, read_only: bool) -> Any:
+def _run(
+    ctx: Context,
+    name: bytes,
+    script: Script,
+    keys: list[bytes],
+    arguments: list[bytes],
+    *,
+    read_only: bool,
+) -> Any:
     may_write = not script.declares(b"no-writes")
     if read_only and may_write and script.flags is not None:
         raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
+    engine = ctx.engine
+    entry = engine.commands[name.lower()]
     call = command_runner(ctx, read_only=read_only or not may_write)
-    return ctx.engine.scripts.run(script, keys, arguments, call)
+    try:
+        reply = engine.scripts.run(script, keys, arguments, call)
+    except ScriptError as error:
+        if not error.counted:
+            raise
+        entry.failed += 1
+        return ErrorReply(error.message)
+    for message, counted in engine.scripts.errors:
+        entry.failed += 1
+        if not counted:
+            engine.count_error(message)
+    return reply
 
 
 def command_runner(ctx: Context, *, read_only: bool) -> Call:

@@ -9,7 +9,8 @@ The seam to the rest of the server:
   `call(arguments, protocol)` is the server's part: it runs one command of the script, with arguments as bytes
   and the RESP version that the script has chosen, and returns the reply or raises `CommandError`. Whether a
   command may run (unknown, not for scripts, a write in a read-only script) is for `call` to say; the texts
-  are in `anystore.pulsards.commands.scripting`.
+  are in `anystore.pulsards.commands.scripting`. A script that fails raises `ScriptError`; `errors` are the
+  error replies in a result, for the server's statistics.
 * `should_stop()`, given to the runtime, is asked every 100,000 instructions of the VM, and ends the script by
   returning True, past any pcall: for SCRIPT KILL and for answering BUSY. `replication` is what the script has
   said by redis.set_repl. Both wait for the issues that need them.
@@ -30,7 +31,15 @@ Choices, measured on a 2-core machine:
 
 from __future__ import annotations
 
-from anystore.pulsards.scripting.runtime import MOST_EVAL_SCRIPTS, Script, ScriptRuntime
+from anystore.pulsards.scripting.runtime import MOST_EVAL_SCRIPTS, Script, ScriptError, ScriptRuntime
 from anystore.pulsards.scripting.vm import MEMORY_LIMIT, POLL_INSTRUCTIONS, Call
 
-__all__ = ("MEMORY_LIMIT", "MOST_EVAL_SCRIPTS", "POLL_INSTRUCTIONS", "Call", "Script", "ScriptRuntime")
+__all__ = (
+    "MEMORY_LIMIT",
+    "MOST_EVAL_SCRIPTS",
+    "POLL_INSTRUCTIONS",
+    "Call",
+    "Script",
+    "ScriptError",
+    "ScriptRuntime",
+)

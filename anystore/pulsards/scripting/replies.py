@@ -125,9 +125,14 @@ class LuaToReply:
 
     def __init__(self, table_type: type) -> None:
         self._table_type: Any = table_type
+        #: The error replies in results, and of each whether it is a command's, which has counted it.
+        self.errors: list[tuple[bytes, bool]] = []
 
-    def __call__(self, value: Any, protocol: int, depth: int = 0) -> Any:
+    def __call__(self, value: Any, protocol: int) -> Any:
         """A script's result as a reply; `protocol` is the RESP version that the script has chosen. O(n)."""
+        return self._convert(value, protocol, 0)
+
+    def _convert(self, value: Any, protocol: int, depth: int) -> Any:
         kind = type(value)
         if kind is bytes or value is None:
             return value
@@ -148,7 +153,9 @@ class LuaToReply:
     def _from_table(self, pairs: list[tuple[Any, Any]], protocol: int, depth: int) -> Any:
         # Lua goes through an array in order: mostly there is nothing but 1, 2, 3 … (True is 1 to Python, too).
         if pairs and type(pairs[0][0]) is int and [key for key, _ in pairs] == list(range(1, len(pairs) + 1)):
-            return [item if type(item) is bytes else self(item, protocol, depth) for _, item in pairs]
+            return [
+                item if type(item) is bytes else self._convert(item, protocol, depth) for _, item in pairs
+            ]
         # True is 1 to a dict of Python's, and is no key that means anything here.
         fields = {key: value for key, value in pairs if key is not True and key is not False}
         if not fields:
@@ -159,14 +166,16 @@ class LuaToReply:
         items = []
         index = 1
         while index in fields:
-            items.append(self(fields[index], protocol, depth))
+            items.append(self._convert(fields[index], protocol, depth))
             index += 1
         return items
 
     def _typed(self, fields: dict[Any, Any], protocol: int, depth: int) -> Any:
         """A table with a field that names its type: the first of these that holds what it should."""
         if type(text := fields.get(b"err")) is bytes:
-            return ErrorReply(error_line(text))
+            message = error_line(text)
+            self.errors.append((message, fields.get(b"ignore_error_stats_update") is True))
+            return ErrorReply(message)
         if type(text := fields.get(b"ok")) is bytes:
             return SimpleString(text.partition(b"\0")[0].translate(_LINE_ENDS))
         number: Any = fields.get(b"double")
@@ -182,9 +191,10 @@ class LuaToReply:
         table = fields.get(b"map")
         if type(table) is self._table_type:
             return MapReply(
-                (self(key, protocol, depth), self(value, protocol, depth)) for key, value in table.items()
+                (self._convert(key, protocol, depth), self._convert(value, protocol, depth))
+                for key, value in table.items()
             )
         table = fields.get(b"set")
         if type(table) is self._table_type:
-            return SetReply(self(key, protocol, depth) for key, _ in table.items())
+            return SetReply(self._convert(key, protocol, depth) for key, _ in table.items())
         return None

@@ -16,6 +16,18 @@ from anystore.pulsards.scripting.shebang import parse_shebang
 from anystore.pulsards.scripting.tailcalls import keep_frames
 from anystore.pulsards.scripting.vm import MEMORY_LIMIT, POLL_INSTRUCTIONS, Call, Failure, LuaVM
 
+
+class ScriptError(CommandError):
+    """A script ended by an error.
+
+    `counted` is True where the error is that of one of its commands, counted when the command failed.
+    """
+
+    def __init__(self, message: bytes, *, counted: bool) -> None:
+        super().__init__(message)
+        self.counted = counted
+
+
 #: Scripts that only EVAL has brought are forgotten when this many more have been run since.
 MOST_EVAL_SCRIPTS: Final = 500
 
@@ -84,6 +96,11 @@ class ScriptRuntime:
         """What the running script, or the last one, has said by redis.set_repl: 1 the AOF, 2 replicas, 3 both."""
         return 3 if self._vm is None else self._vm.replication
 
+    @property
+    def errors(self) -> list[tuple[bytes, bool]]:
+        """The error replies in the last result, and of each whether it was counted when a command failed with it."""
+        return [] if self._vm is None else self._vm.lua_to_reply.errors
+
     def load(self, body: bytes) -> Script:
         """SCRIPT LOAD: compile a script and keep it until `flush`. `CommandError` if it is no Lua. O(n)."""
         sha = _sha_of(body)
@@ -120,10 +137,10 @@ class ScriptRuntime:
             self._vm.reset()
 
     def run(self, script: Script, keys: list[bytes], arguments: list[bytes], call: Call) -> Any:
-        """Run a script to its end; its result as a reply.
+        """Run a script to its end; its result as a reply. `errors` are the errors in it.
 
         `call(arguments, protocol)` runs one command for it and returns the reply as a value of
-        `anystore.resp.types` that suits the RESP version, or raises `CommandError`. Raises `CommandError` for
+        `anystore.resp.types` that suits the RESP version, or raises `CommandError`. Raises `ScriptError` for
         an error that the script did not catch. What else `call` raises ends the script and is raised on.
         """
         vm = self._vm
@@ -133,7 +150,7 @@ class ScriptRuntime:
         try:
             return vm.run(script.sha, keys, arguments, call)
         except Failure as failure:
-            raise CommandError(_message(script, failure)) from None
+            raise ScriptError(_message(script, failure), counted=failure.counted) from None
         finally:
             self.running = None
             if script.sha in self._evictable:

@@ -36,13 +36,19 @@ Call = Callable[[list[bytes], int], Any]
 
 
 class Failure(Exception):
-    """A script ended by an error: its text, and the chunk and line that it happened at, where known."""
+    """A script ended by an error: its text, and the chunk and line that it happened at, where known.
 
-    def __init__(self, text: bytes, source: bytes | None = None, line: int | None = None) -> None:
+    `counted` is True for the error of a command, which has been counted when the command failed.
+    """
+
+    def __init__(
+        self, text: bytes, source: bytes | None = None, line: int | None = None, counted: bool = False
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.source = source
         self.line = line
+        self.counted = counted
 
 
 class LuaVM:
@@ -87,7 +93,7 @@ class LuaVM:
         self.memory_used: Callable[[], int] = self._lua.get_memory_used
         self._set_limit: Callable[[int], None] = self._lua.set_max_memory
         self.reply_to_lua = ReplyToLua(self._lua.table_from)
-        self._lua_to_reply = LuaToReply(type(self._lua.table()))
+        self.lua_to_reply = LuaToReply(type(self._lua.table()))
         # Lua's registry grows when lupa first holds that many tables or functions at once: better now.
         references = [self._lua.table() for _ in range(_REFERENCES)]
         references.clear()
@@ -155,6 +161,7 @@ class LuaVM:
         self.collect_in_time()
         self._make_room(sum(map(len, keys)) + sum(map(len, arguments)) + 64 * count)
         self.call, self.protocol, self.replication = call, 2, 3
+        self.lua_to_reply.errors.clear()
         self._running = True
         try:
             if count <= _MOST_ARGUMENTS:
@@ -175,14 +182,20 @@ class LuaVM:
         if type(result) is bytes:
             return result
         with self.unlimited():
-            return self._lua_to_reply(result, self.protocol)
+            return self.lua_to_reply(result, self.protocol)
 
-    def _raise(self, text: bytes | None, source: bytes | None = None, line: int | None = None) -> NoReturn:
+    def _raise(
+        self,
+        text: bytes | None,
+        source: bytes | None = None,
+        line: int | None = None,
+        counted: bool | None = None,
+    ) -> NoReturn:
         if text is None:
             raise Failure(b"ERR Script killed by user with SCRIPT KILL.", source, line)
         if b"not enough memory" in text:
             self._collect()
-        raise Failure(text, source, line)
+        raise Failure(text, source, line, bool(counted))
 
     # Memory
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from anystore.pulsards.clock import ManualClock
-from tests.pulsards.peers import EngineClient
+from tests.pulsards.peers import EngineClient, RealClient
 from tests.pulsards.scripting.script_peers import ScriptPeers
 from tests.servers import RealServer
 
@@ -165,11 +166,34 @@ def test_monitor_shows_a_script_before_its_commands() -> None:
     assert b'lua] "set" "k" "v"' in second
 
 
-def test_a_failing_script_counts_as_failed() -> None:
-    client = EngineClient()
-    client.execute("EVAL", "return redis.call('nosuch')", 0)
-    entry = client.engine.commands[b"eval"]
-    assert (entry.calls, entry.failed) == (1, 1)
+@pytest.mark.parametrize(
+    "script",
+    [
+        "return 1",
+        "return redis.call('incr', 'text')",
+        "return redis.pcall('incr', 'text')",
+        "redis.call('nosuch')",
+        "error('own')",
+        "error({err = 'OWN error'})",
+        "return {err = 'OWN error'}",
+        "return redis.error_reply('OWN error')",
+        "return {1, {err = 'INNER error'}}",
+        "return {redis.pcall('incr', 'text'), redis.pcall('lpush', 'text', 1)}",
+        "x x",
+    ],
+)
+def test_an_error_is_counted_once(valkey: RealServer, script: str) -> None:
+    clients = (EngineClient(), RealClient(valkey.port))
+    counted = []
+    for client in clients:
+        client.execute("SET", "text", "text")
+        client.execute("CONFIG", "RESETSTAT")
+        client.execute("EVAL", script, 0)
+        lines = client.execute("INFO", "errorstats") + client.execute("INFO", "commandstats")
+        kept = (re.sub(rb"usec=\d+,|usec_per_call=[\d.]+,", b"", line) for line in lines.split(b"\r\n"))
+        counted.append([line for line in kept if line.startswith((b"errorstat", b"cmdstat_eval"))])
+        client.close()
+    assert counted[0] == counted[1]
 
 
 def test_a_subscribed_channel_hears_a_script_publish() -> None:

@@ -330,7 +330,12 @@ local function on_failure(err)
   if type(text) == "number" then
     text = tostring(text)
   end
-  return { text = type(text) == "string" and text or "ERR unknown error", source = source, line = line }
+  return {
+    text = type(text) == "string" and text or "ERR unknown error",
+    source = source,
+    line = line,
+    counted = err.ignore_error_stats_update == true,
+  }
 end
 
 local function finish(ok, result)
@@ -345,10 +350,11 @@ local function finish(ok, result)
   elseif type(result) ~= "table" then  -- an error while handling one
     return false, "ERR " .. tostring(result)
   end
-  return false, result.text, result.source, result.line
+  return false, result.text, result.source, result.line, result.counted
 end
 
--- Runs a script: one value, or false and an error's text (nil: the server knows), source and line.
+-- Runs a script: one value, or false and an error's text (nil: the server knows), source, line and whether
+-- the server's statistics know it.
 function server.run(sha, key_count, ...)
   local count = select("#", ...)
   local keys, arguments
