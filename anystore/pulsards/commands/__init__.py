@@ -20,6 +20,7 @@ _GROUPS: Final = (
     "expiry",
     "hash_expiry",
     "hashes",
+    "hyperloglog",
     "info",
     "introspection",
     "keys",
