@@ -12,6 +12,8 @@ from enum import Enum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeAlias
 
+import anyio
+
 from anystore.exceptions import PubSubError, StoreError
 from anystore.redis.commands.base import S
 from anystore.redis.messages import Gap, Message
@@ -160,7 +162,8 @@ class Channels(Generic[S]):
         self.status_channel = self._channel(status_channel)
         self.status = StatusType.initialised
         self._changes: deque[StatusType] = deque()
-        self._telling = False
+        self._teller: int | None = None
+        self._told: anyio.Event
         self._listening = False
         pubsub.on_status = self._status_changed
 
@@ -215,15 +218,17 @@ class Channels(Generic[S]):
     async def close(self) -> None:
         """Give all channels up, for good. Harmless when done twice; done even when cancelled.
 
-        At last the event `closed` is fired.
+        At last the event `closed` is fired, before this returns unless a callback of the status channel calls it.
         """
         if self.status is StatusType.closed:
             return
         self.status = StatusType.closed
         self._changes.append(StatusType.closed)
         await self.pubsub.close()
-        if not self._telling:
+        if self._teller is None:
             await self._tell()
+        elif self._teller != anyio.get_current_task().id:
+            await self._told.wait()
 
     # Registering.
 
@@ -271,9 +276,9 @@ class Channels(Generic[S]):
         return self.channels.setdefault(name, Channel(name))
 
     def _forget_if_empty(self, channel: Channel) -> bool:
-        return (
-            not channel and channel is not self.status_channel and bool(self.channels.pop(channel.name, None))
-        )
+        if channel or channel is self.status_channel:
+            return False
+        return self.channels.pop(channel.name, None) is not None
 
     # Events.
 
@@ -336,18 +341,21 @@ class Channels(Generic[S]):
         self.status = status
         logger.info("%r", self)
         self._changes.append(status)
-        if not self._telling and self.store.is_open:
-            self._telling = True
+        if self._teller is None and self.store.is_open:
             self.store.task_group.start_soon(self._tell)
 
     async def _tell(self) -> None:
         """Fire what the status became, step by step."""
-        self._telling = True
+        if self._teller is not None:
+            return
+        self._teller = anyio.get_current_task().id
+        self._told = anyio.Event()
         try:
             while self._changes:
                 await self.status_channel.fire(self._changes.popleft().name)
         finally:
-            self._telling = False
+            self._teller = None
+            self._told.set()
 
 
 def _in_pythons_form(pattern: str) -> str:

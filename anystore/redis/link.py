@@ -280,10 +280,13 @@ class Link:
             raise ConnectionFailed("the server has ended the subscription to a shard channel: it moved")
 
     def _take_error(self, error: Exception) -> None:
-        """The oldest command was refused. For what was confirmed before that is the end."""
+        """The oldest command was refused, all names of it. For what was confirmed before that is the end."""
         if not isinstance(error, StoreError) or not self.sent:
             raise ProtocolError(f"the server sent an error that nothing had asked for: {error}")
         first = self.sent[0]
+        if len(first.names) > 1:
+            self._send_apart(first)
+            return
         declared = self.subscriber.declared
         refused = [
             row for row in first.names.values() if row is not None and declared[row.kind].get(row.name) is row
@@ -292,6 +295,15 @@ class Link:
             raise error
         self.subscriber.refuse(refused, error)
         self._finish(first, error)
+
+    def _send_apart(self, refused: Sent) -> None:
+        """Send a command anew, each name in one of its own: they are different tasks' perhaps, and one is to blame."""
+        self.sent.popleft()
+        for name, subscription in refused.names.items():
+            self._send(refused.verb, {name: subscription})
+        if self.sent:
+            self.sent[-1].restores = self.sent[-1].restores or refused.restores
+            self.sent[-1].waiter = refused.waiter
 
     def _finish(self, first: Sent, error: StoreError | None = None) -> None:
         self.sent.popleft()

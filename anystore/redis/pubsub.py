@@ -37,6 +37,8 @@ Names: TypeAlias = KeyT | Iterable[KeyT]
 READS_A_TURN: Final = 100
 """Messages that a reader gets before other tasks get their turn."""
 
+_END: Final = object()
+
 
 class PubSub(Generic[S]):
     """Subscriptions, the messages that come by them, and publishing; made by `store.pubsub()`.
@@ -257,7 +259,7 @@ class PubSub(Generic[S]):
         if not self._ever_subscribed:
             raise PubSubError("nothing was subscribed to yet, so there is nothing to read")
         while True:
-            found = await self._next(patient=False)
+            found = await self._next(None, patient=False)
             if found is None:
                 raise StopAsyncIteration
             message = await self._handed_over(found)
@@ -281,12 +283,7 @@ class PubSub(Generic[S]):
 
         Raises as iterating does; cancelled, it loses no message.
         """
-        self._inbox.has_readers = True
-        # In front of the time limit: with one of no seconds, the first await inside of it would be the last.
-        found = self._inbox.buffer.get_nowait()
-        if found is None:
-            with anyio.move_on_after(timeout):
-                found = await self._next(patient=True)
+        found = await self._next(timeout, patient=True)
         return None if found is None else await self._handed_over(found)
 
     async def run(self, *, exception_handler: Callable[[Exception, Self], object] | None = None) -> None:
@@ -308,21 +305,32 @@ class PubSub(Generic[S]):
                 if inspect.isawaitable(answer):
                     await answer
 
-    async def _next(self, *, patient: bool) -> Arrival | Gap | None:
-        """Wait for what is next; None at the end, which for the `patient` is not there while nothing is subscribed to."""
+    async def _next(self, timeout: float | None, *, patient: bool) -> Arrival | Gap | None:
+        """Wait for what is next; None when it takes too long, and at the end.
+
+        For the `patient` it is not the end that nothing is subscribed to.
+        """
         self._inbox.has_readers = True
         self._reads += 1
         if current_effective_deadline() == -inf or self._reads % READS_A_TURN == 0:
             await checkpoint()
-        while True:
-            found = self._inbox.buffer.get_nowait()
-            if found is not None:
-                return found
-            if self._inbox.failure is not None:
-                raise copy.copy(self._inbox.failure)
-            if self._closed or not (patient or self._subscriber.expecting):
-                return None
-            await self._inbox.buffer.wait()
+        # In front of the time limit: with one of no seconds, the first await inside of it is the last.
+        found = self._look(patient)
+        if found is None:
+            with anyio.move_on_after(timeout):
+                while found is None:
+                    await self._inbox.buffer.wait()
+                    found = self._look(patient)
+        return None if found is _END else cast("Arrival | Gap | None", found)
+
+    def _look(self, patient: bool) -> object:
+        """What is next, `_END`, or None for nothing yet."""
+        found = self._inbox.buffer.get_nowait()
+        if found is not None:
+            return found
+        if self._inbox.failure is not None:
+            raise copy.copy(self._inbox.failure)
+        return _END if self._closed or not (patient or self._subscriber.expecting) else None
 
     async def _handed_over(self, found: Arrival | Gap) -> Message[S] | Gap | None:
         """The message for the reader, or None if there is a handler for it, which is called then."""
