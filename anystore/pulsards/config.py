@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from anystore.pulsards.server_log import set_level
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
 
-#: What is told of changes: the names of the directives that have changed. A `ValueError` takes them back.
+#: What is told of changes: the names of the directives that have changed. `Refused` takes them back.
 Effect = Callable[[frozenset[str]], None]
 
 
@@ -153,9 +154,12 @@ class Config:
                 raise Refused(name, str(error)) from None
         try:
             self._change(changed)
-        except ValueError as error:
-            self._change({name: before[name] for name in changed})
-            raise Refused(settings[0][0], str(error)) from None
+        except Refused:
+            self.assume({name: before[name] for name in changed})
+            for effect in tuple(self._effects):
+                with contextlib.suppress(Refused):
+                    effect(frozenset(changed))
+            raise
 
     def assume(self, values: Mapping[str, Any]) -> None:
         """Take values over that are in effect already."""

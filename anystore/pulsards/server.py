@@ -17,7 +17,7 @@ from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards import reactor, streams, tls
 from anystore.pulsards.addresses import Address, configured_addresses, given_addresses, host_and_port
 from anystore.pulsards.clock import Clock
-from anystore.pulsards.config import Config
+from anystore.pulsards.config import Config, Refused
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.listeners import Listener, close_all, open_listeners, open_listeners_now
 from anystore.pulsards.memory import MemoryStream
@@ -158,15 +158,16 @@ class PulsarDS(AsyncContextManagerMixin):
         if listener.address.kind != "tls" and self._reactor is not None:
             self._reactor.add_listener(listener.sock)
             return
+        group = self._group
+        assert group is not None, "only a server that runs has listeners"
         context = self._tls_context if listener.address.kind == "tls" else None
         listener.scope = scope = anyio.CancelScope()
 
-        async def serve() -> None:
+        async def accept() -> None:
             with scope:
-                await streams.serve_listener(self.engine, listener.sock, context)
+                await streams.serve_listener(self.engine, listener.sock, group, context)
 
-        assert self._group is not None
-        self._group.start_soon(serve)
+        group.start_soon(accept)
 
     def _tls_context(self) -> ssl.SSLContext:
         assert self._tls is not None, "a listener for TLS is opened with a context only"
@@ -175,32 +176,41 @@ class PulsarDS(AsyncContextManagerMixin):
     # Settings that change while the server runs
 
     def _settings_changed(self, changed: frozenset[str]) -> None:
-        """Go by the directives about listening; `ValueError` where that cannot be done, and nothing has changed then."""
+        """Go by the directives about listening; `Refused` where that cannot be done, and nothing has changed then."""
         wanted = configured_addresses(self.config)
         uses_tls = any(address.kind == "tls" for address in wanted)
         needed_now = "tls-port" in changed and uses_tls and self._tls is None
         if needed_now or (changed & tls.DIRECTIVES and (uses_tls or self._tls is not None)):
-            self._update_tls()
+            self._update_tls(min(changed & (tls.DIRECTIVES | {"tls-port"})))
         if changed & {"bind", "port", "tls-port"}:
-            self._listen_on(address for address in wanted if address.kind != "unix")
+            try:
+                self._listen_on(address for address in wanted if address.kind != "unix")
+            except OSError as error:
+                logger.warning("cannot listen: %s", error)
+                if "bind" in changed:
+                    raise Refused("bind", "Failed to bind to specified addresses.") from None
+                name = min(changed & {"port", "tls-port"})
+                raise Refused(name, "Unable to listen on this port. Check server logs.") from None
 
-    def _update_tls(self) -> None:
+    def _update_tls(self, name: str) -> None:
         try:
             self._tls = tls.server_context(self.config)
         except ValueError as error:
             logger.warning("the TLS settings cannot be used: %s", error)
-            raise ValueError("Unable to update TLS configuration. Check server logs.") from None
+            raise Refused(name, "Unable to update TLS configuration. Check server logs.") from None
 
     def _listen_on(self, wanted: Iterable[Address]) -> None:
         """Listen on these TCP addresses, instead of those of before; unix sockets stay."""
-        wanted = list(wanted)
-        kept = [item for item in self._listeners if item.address.kind == "unix" or item.wanted in wanted]
-        there = {item.wanted for item in kept}
-        try:
-            opened = open_listeners_now([address for address in wanted if address not in there], self.config)
-        except OSError as error:
-            logger.warning("cannot listen: %s", error)
-            raise ValueError("Unable to listen on this port. Check server logs.") from None
+        missing = {address[:3]: address for address in wanted}
+        places = frozenset(missing)
+        kept = []
+        for listener in self._listeners:
+            there = places & {listener.wanted[:3], listener.address[:3]}
+            if there or listener.address.kind == "unix":
+                kept.append(listener)
+            for place in there:
+                missing.pop(place, None)
+        opened = open_listeners_now(missing.values(), self.config)
         for listener in self._listeners:
             if listener not in kept:
                 if listener.scope is None and self._reactor is not None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
 from anystore.pulsards.engine import Engine
@@ -27,28 +27,30 @@ _OUT_OF_DESCRIPTORS: Final = 0.1
 
 
 async def serve_listener(
-    engine: Engine, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None = None
+    engine: Engine,
+    listener: socket.socket,
+    connections: TaskGroup,
+    context: Callable[[], ssl.SSLContext] | None = None,
 ) -> None:
-    """Serve every connection to a listening socket until cancelled, with TLS where there is a `context`.
+    """Take the connections to a listening socket until cancelled, and serve each in the group `connections`.
 
-    `context` is asked for each connection, so that settings can change. The socket stays the caller's.
+    With TLS where there is a `context`, which is asked for each connection, so that settings can change. The socket
+    stays the caller's.
     """
-    async with anyio.create_task_group() as group:
-        while True:
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                await anyio.wait_readable(listener)
-                continue
-            except OSError as error:
-                if error.errno not in (errno.EMFILE, errno.ENFILE):
-                    logger.warning("a connection could not be accepted: %s", error)
-                    await anyio.lowlevel.checkpoint()
-                    continue
+    while True:
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, InterruptedError):
+            await anyio.wait_readable(listener)
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
                 logger.error("connections have to wait: the process has no file descriptor left")
                 await anyio.sleep(_OUT_OF_DESCRIPTORS)
-                continue
-            group.start_soon(_serve_socket, engine, sock, address, context)
+            else:
+                logger.warning("a connection could not be accepted: %s", error)
+                await anyio.lowlevel.checkpoint()
+        else:
+            connections.start_soon(_serve_socket, engine, sock, address, context)
 
 
 async def _serve_socket(
