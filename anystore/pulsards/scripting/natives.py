@@ -47,8 +47,8 @@ def natives_of(vm: LuaVM, version: str, instructions: int) -> dict[bytes, Any]:
         portions.clear()
         return run_command(*arguments)
 
-    def abort(exception: object) -> None:
-        vm.failure = exception if isinstance(exception, BaseException) else RuntimeError(repr(exception))
+    def abort(exception: BaseException) -> None:
+        vm.failure = exception
 
     def sha1hex(text: bytes) -> bytes:
         return sha1(text, usedforsecurity=False).hexdigest().encode()

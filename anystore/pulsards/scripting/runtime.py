@@ -165,12 +165,10 @@ class ScriptRuntime:
 
     def _compile(self, sha: bytes, body: bytes) -> Script:
         shebang = parse_shebang(body)
-        if self._vm is None:
-            self._vm = self._new_vm()
         # Only a call in return position is worth a look into the compiled code.
         patch = keep_frames if b"return" in shebang.code else None
         try:
-            self._vm.define(sha, shebang.code, patch)
+            self._made_vm().define(sha, shebang.code, patch)
         except Failure as failure:
             raise CommandError(
                 b"ERR Error compiling script (new function): " + error_line(failure.text)
@@ -178,10 +176,14 @@ class ScriptRuntime:
         script = self._scripts[sha] = Script(sha, body, shebang.flags)
         return script
 
+    def _made_vm(self) -> LuaVM:
+        if self._vm is None:
+            self._vm = self._new_vm()
+        return self._vm
+
     def _evict(self, sha: bytes) -> None:
         del self._evictable[sha], self._scripts[sha]
-        if self._vm is not None:
-            self._vm.remove(sha)
+        self._made_vm().remove(sha)
         self.evicted += 1
 
 

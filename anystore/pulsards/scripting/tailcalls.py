@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 _HEADER: Final = b"\x1bLua\x51\x00"
@@ -135,15 +136,15 @@ def _visit(function: _Function, patched: dict[int, int]) -> None:
 def _note_closures(function: _Function) -> None:
     """Where each inner function is made, and of what: each CLOSURE is followed by a line per upvalue."""
     for index, instruction in enumerate(function.code):
-        if instruction & 0x3F != _CLOSURE:
-            continue
-        child = function.children[instruction >> 14]
-        child.made_at = index
-        child.upvalues = []
-        for line in function.code[index + 1 :]:
-            if line & 0x3F not in (_MOVE, _GETUPVAL):
-                break
-            child.upvalues.append((line & 0x3F == _MOVE, line >> 23))
+        if instruction & 0x3F == _CLOSURE:
+            child = function.children[instruction >> 14]
+            child.made_at = index
+            lines = takewhile(_may_be_upvalue, function.code[index + 1 :])
+            child.upvalues = [(line & 0x3F == _MOVE, line >> 23) for line in lines]
+
+
+def _may_be_upvalue(line: int) -> bool:
+    return line & 0x3F in (_MOVE, _GETUPVAL)
 
 
 def _is_global(function: _Function, index: int, register: int) -> bool:
@@ -165,20 +166,17 @@ def _is_global(function: _Function, index: int, register: int) -> bool:
         if operation in (_GETTABLE, _MOVE):
             register = instruction >> 23
         elif operation == _GETUPVAL:
-            origin = _upvalue_origin(function, instruction >> 23)
-            if origin is None:
-                return False
-            function, index, register = origin
+            function, index, register = _upvalue_origin(function, instruction >> 23)
         elif operation != _CALL:
             return False
     return False
 
 
-def _upvalue_origin(function: _Function, number: int) -> tuple[_Function, int, int] | None:
+def _upvalue_origin(function: _Function, number: int) -> tuple[_Function, int, int]:
     """The local that an upvalue is: its function, where the closure on it is made, and its register."""
-    while function.parent is not None and number < len(function.upvalues):
+    while True:
         is_local, number = function.upvalues[number]
+        assert function.parent is not None, "the outermost function has no upvalues"
         index, function = function.made_at, function.parent
         if is_local:
             return function, index, number
-    return None

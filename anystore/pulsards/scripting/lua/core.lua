@@ -157,9 +157,9 @@ core.secure = secure
 
 local function on_error(err)
   if type(err) == "string" then
-    err = describe(err)  -- in tail position it would leave a mark that `blame` trips over
+    return (describe(err))  -- in brackets: a call in tail position leaves a mark that `blame` stops at
   end
-  return err
+  return (secure(err))
 end
 
 -- What follows protected calls is not called in tail position (a call to a library function is no tail
