@@ -39,6 +39,14 @@ def wrong_arity(name: bytes) -> CommandError:
     return CommandError(b"ERR wrong number of arguments for '%b' command" % name)
 
 
+def wrong_subcommand(args: list[bytes]) -> CommandError:
+    """The refusal of a subcommand with arguments that its arity lets pass; `args` are the whole call."""
+    return CommandError(
+        b"ERR unknown subcommand or wrong number of arguments for '%b'. Try %b HELP."
+        % (args[1][:128], args[0].upper())
+    )
+
+
 def invalid_expire(name: bytes) -> CommandError:
     """The refusal of a time to live that is not positive or overflows."""
     return CommandError(b"ERR invalid expire time in '%b' command" % name)

@@ -34,7 +34,7 @@ from anystore.pulsards.pubsub import remove_listener
 from anystore.pulsards.registry import CommandEntry
 from anystore.resp.encode import encode_reply
 from anystore.resp.requests import RequestParser
-from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply
+from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply, PushReply
 
 if TYPE_CHECKING:
     from anystore.pulsards.acl import User
@@ -53,6 +53,7 @@ class Session(Context):
         "_backlog",
         "_out",
         "_over_soft_limit_since",
+        "_own_messages",
         "_receiving",
         "aborted",
         "address",
@@ -61,6 +62,7 @@ class Session(Context):
         "closing",
         "connected_at",
         "deliver",
+        "exec_replies",
         "guarded",
         "id",
         "last_active",
@@ -123,6 +125,10 @@ class Session(Context):
         self.tracking: Tracking | None = None
         self.deliver: Callable[[], None] = _nobody
         self._out: list[bytes] = []
+        #: Messages that its own command sends a client; they leave after the command's reply.
+        self._own_messages: list[bytes] = []
+        #: What EXEC has gathered so far, while it runs: confirmations of subscriptions go in there.
+        self.exec_replies: list[Any] | None = None
         #: What the driver has taken and the client has not, in bytes; see `hold`.
         self.unsent_bytes = 0
         self._over_soft_limit_since: int | None = None
@@ -221,13 +227,15 @@ class Session(Context):
             or self.queue is not None
             or self.no_touch
             or self.tracking is not None
-            or (self.protocol == 2 and bool(self.channels or self.patterns or self.shard_channels))
+            or bool(self.channels or self.patterns or self.shard_channels)
         )
 
     def _run_guarded(self, arguments: list[bytes]) -> Any:
         """Look a command up, check whether it may run now, and run, keep or queue it."""
         reply = self._run_if_allowed(arguments)
-        return reply if self.tracking is None else self._reply_before_invalidations(arguments, reply)
+        if self.tracking is not None:
+            reply = self._reply_before_invalidations(arguments, reply)
+        return self._reply_before_messages(reply) if self._own_messages else reply
 
     def _run_if_allowed(self, arguments: list[bytes]) -> Any:
         try:
@@ -259,6 +267,16 @@ class Session(Context):
         else:
             self._out.append(encode_reply(reply, self.protocol))
         self.engine.tracking.send_own(self)
+        return NO_REPLY
+
+    def _reply_before_messages(self, reply: Any) -> Any:
+        """What a client's own command sends that client, it gets after the reply: never inside of one."""
+        if self.muted:
+            self._reply_unless_muted(reply)
+        elif reply is not NO_REPLY:
+            self._out.append(encode_reply(reply, self.protocol))
+        self._out += self._own_messages
+        self._own_messages.clear()
         return NO_REPLY
 
     def _call_without_touching(self, entry: CommandEntry, arguments: list[bytes]) -> Any:
@@ -315,9 +333,11 @@ class Session(Context):
             return
 
     def push(self, data: bytes) -> None:
-        """Queue encoded output that the session did not ask for: a message, an invalidation."""
-        self._out.append(data)
-        if not self._receiving:
+        """Queue an encoded message: at once, or after the reply where it is the session's own command that sends it."""
+        if self._receiving:
+            self._own_messages.append(data)
+        else:
+            self._out.append(data)
             self.engine.outbox[self] = None
 
     def hold(self, unsent: int) -> None:
@@ -339,9 +359,22 @@ class Session(Context):
             self.engine.statistics.output_limit_disconnections += 1
             self.engine.close_session(self)
 
+    def push_before_messages(self, data: list[bytes]) -> None:
+        """Queue what is to follow the reply of the session's own command, before what that command has sent it."""
+        self._own_messages[:0] = data
+
     def push_reply(self, reply: Any) -> None:
         """Queue a reply outside the order of the session's own commands."""
-        self.push(encode_reply(reply, self.protocol))
+        self._out.append(encode_reply(reply, self.protocol))
+        if not self._receiving:
+            self.engine.outbox[self] = None
+
+    def confirm(self, reply: PushReply) -> None:
+        """Answer a command that has a message for each of its arguments; inside EXEC they are items of its reply."""
+        if self.exec_replies is not None:
+            self.exec_replies.append(reply)
+        else:
+            self.push_reply(reply)
 
     def unpark(self, reply: Any) -> None:
         """End the parked command with this reply, and run what arrived meanwhile."""

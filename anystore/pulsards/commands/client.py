@@ -7,7 +7,7 @@ from typing import Any
 
 from anystore.pulsards.commands.connection import checked_client_name
 from anystore.pulsards.context import Context
-from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError
+from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_subcommand
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.pausing import HeldCommand
 from anystore.pulsards.registry import command
@@ -223,8 +223,10 @@ def _kill_filter(ctx: Context, option: bytes, value: bytes) -> Callable[[Session
 @command("client|unblock")
 def client_unblock(ctx: Context, args: list[bytes]) -> int:
     """CLIENT UNBLOCK client-id [TIMEOUT | ERROR] — O(log N). 1 when it was blocked, else 0. Since 5.0."""
+    if len(args) > 4:
+        raise wrong_subcommand(args)
     how = args[3].lower() if len(args) == 4 else b"timeout"
-    if how not in (b"timeout", b"error") or len(args) > 4:
+    if how not in (b"timeout", b"error"):
         raise CommandError(b"ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     number = parse_integer(args[2])
     if number is None:

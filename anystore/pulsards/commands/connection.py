@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from anystore.pulsards.commands.arguments import integer_between
 from anystore.pulsards.context import Context
-from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_arity
+from anystore.pulsards.errors import SYNTAX, CommandError, wrong_arity
 from anystore.pulsards.identity import REDIS_NAME, REDIS_VERSION
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.registry import command
@@ -32,9 +33,7 @@ def echo(ctx: Context, args: list[bytes]) -> bytes:
 @command("select")
 def select(ctx: Context, args: list[bytes]) -> SimpleString:
     """SELECT index — O(1)."""
-    index = parse_integer(args[1])
-    if index is None:
-        raise CommandError(NOT_AN_INTEGER)
+    index = integer_between(args[1], -(2**31), 2**31 - 1)
     databases = ctx.engine.keyspace.databases
     if not 0 <= index < len(databases):
         raise CommandError(b"ERR DB index is out of range")

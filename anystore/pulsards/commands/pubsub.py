@@ -6,7 +6,7 @@ from typing import Any
 
 from anystore.pulsards import glob
 from anystore.pulsards.context import Context
-from anystore.pulsards.errors import CommandError
+from anystore.pulsards.errors import CommandError, wrong_subcommand
 from anystore.pulsards.pubsub import Listeners, add_listener, remove_listener
 from anystore.pulsards.registry import command
 from anystore.pulsards.session import Session
@@ -43,7 +43,7 @@ def _count(session: Session, kind: bytes) -> int:
 
 
 def _confirm(session: Session, action: bytes, kind: bytes, name: bytes | None) -> None:
-    session.push_reply(PushReply([action, name, _count(session, kind)]))
+    session.confirm(PushReply([action, name, _count(session, kind)]))
 
 
 @command("subscribe", "psubscribe", "ssubscribe")
@@ -81,10 +81,12 @@ def unsubscribe(ctx: Context, args: list[bytes]) -> Any:
     return NO_REPLY
 
 
-def _active(listeners: Listeners, patterns: list[bytes]) -> list[bytes]:
-    if not patterns:
+def _active(listeners: Listeners, args: list[bytes]) -> list[bytes]:
+    if len(args) > 3:
+        raise wrong_subcommand(args)
+    if len(args) == 2:
         return list(listeners)
-    matches = glob.matcher(patterns[0])
+    matches = glob.matcher(args[2])
     return [name for name in listeners if matches(name)]
 
 
@@ -98,13 +100,13 @@ def _counts(listeners: Listeners, names: list[bytes]) -> list[Any]:
 @command("pubsub|channels")
 def pubsub_channels(ctx: Context, args: list[bytes]) -> list[bytes]:
     """PUBSUB CHANNELS [pattern] — O(N) in the channels. Since 2.8."""
-    return _active(ctx.engine.broker.channels, args[2:])
+    return _active(ctx.engine.broker.channels, args)
 
 
 @command("pubsub|shardchannels")
 def pubsub_shardchannels(ctx: Context, args: list[bytes]) -> list[bytes]:
     """PUBSUB SHARDCHANNELS [pattern] — O(N) in the channels. Since 7.0."""
-    return _active(ctx.engine.broker.shard_channels, args[2:])
+    return _active(ctx.engine.broker.shard_channels, args)
 
 
 @command("pubsub|numsub")

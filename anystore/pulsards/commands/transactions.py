@@ -7,7 +7,8 @@ from typing import Any
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.registry import command
-from anystore.resp.types import NULL_ARRAY, OK, SimpleString
+from anystore.resp.encode import encode_reply
+from anystore.resp.types import NO_REPLY, NULL_ARRAY, OK, SimpleString
 
 
 @command("multi")
@@ -46,8 +47,9 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
         return NULL_ARRAY
     session.can_block = False
     engine = ctx.engine
+    replies: list[Any] = []
+    session.exec_replies = replies
     try:
-        replies = []
         for entry, arguments in queue:
             # A command before this one may have changed what is allowed: a password set, memory used up.
             refusal = engine.acl.refusal_in_exec(session, entry, arguments)
@@ -56,10 +58,16 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
             if refusal is not None:
                 replies.append(session.rejection(entry, refusal))
             else:
-                replies.append(engine.call(session, entry, arguments))
-        return replies
+                reply = engine.call(session, entry, arguments)
+                if reply is not NO_REPLY:
+                    replies.append(reply)
     finally:
         session.can_block = True
+        session.exec_replies = None
+    # As in Redis, the array has as many items as there were commands: of a SUBSCRIBE of several channels there
+    # are more than it holds, and what is over follows it.
+    session.push_before_messages([encode_reply(reply, session.protocol) for reply in replies[len(queue) :]])
+    return replies[: len(queue)]
 
 
 def _watched_key_expired(ctx: Context) -> bool:

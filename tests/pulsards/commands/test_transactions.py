@@ -164,13 +164,36 @@ class TestPubSub:
             assert other.execute("PUBSUB", "SHARDNUMSUB", "shard") == [b"shard", 1]
             other.close()
 
-    def test_a_client_may_publish_to_itself_in_resp3(self) -> None:
-        client = EngineClient()
-        client.execute("HELLO", 3)
-        client.execute("SUBSCRIBE", "c")
-        client.send("PUBLISH", "c", "x")
-        assert client.receive() == ("push", [b"message", b"c", b"x"])
-        assert client.receive() == 1
+    @pytest.mark.parametrize("protocol", [2, 3])
+    @pytest.mark.parametrize(
+        "commands",
+        [
+            ["SUBSCRIBE c", "PUBLISH c x"],
+            ["PSUBSCRIBE *", "PUBLISH c x"],
+            ["SSUBSCRIBE c", "SPUBLISH c x"],
+            ["SUBSCRIBE c", "EVAL return{redis.call('PUBLISH','c','x')} 0"],
+            ["SUBSCRIBE c", "MULTI", "PUBLISH c x", "PING", "EXEC"],
+            ["MULTI", "SUBSCRIBE c", "PUBLISH c x", "PING", "EXEC"],
+            ["MULTI", "SUBSCRIBE c d", "PUBLISH c x", "UNSUBSCRIBE c", "EXEC"],
+            ["MULTI", "UNSUBSCRIBE", "PUNSUBSCRIBE p", "SUNSUBSCRIBE", "EXEC"],
+        ],
+    )
+    def test_what_a_client_sends_itself_comes_after_the_reply(
+        self, valkey: RealServer, protocol: int, commands: list[str]
+    ) -> None:
+        """As since Redis 7.2: before that it came inside EXEC's array and shifted every later reply."""
+        ours, theirs = EngineClient(), RealClient(valkey.port)
+        replies = []
+        for client in (ours, theirs):
+            client.execute("HELLO", protocol)
+            for command in (*commands, "PING"):
+                client.send(*command.split())
+            received = [client.receive()]
+            while received[-1] not in (b"PONG", [b"pong", b""]):
+                received.append(client.receive())
+            replies.append(received)
+        theirs.close()
+        assert replies[0] == replies[1]
 
     def test_a_client_that_goes_leaves_no_subscription(self) -> None:
         client = EngineClient()
