@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from anystore.pulsards.clock import ManualClock
-from anystore.pulsards.registry import CommandEntry
 from tests.pulsards.peers import EngineClient, RealClient
 from tests.pulsards.scripting.script_peers import ScriptPeers
 from tests.servers import RealServer
@@ -205,16 +204,3 @@ def test_a_subscribed_channel_hears_a_script_publish() -> None:
     subscriber.execute("SUBSCRIBE", "c")
     assert client.execute("EVAL", "return redis.call('publish', 'c', ARGV[1])", 0, "hello") == 1
     assert subscriber.receive() == [b"message", b"c", b"hello"]
-
-
-def test_what_the_server_refuses_now_a_script_may_not_do_either() -> None:
-    client = EngineClient()
-    engine = client.engine
-
-    def refusal(session: object, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
-        return b"OOM command not allowed when used memory > 'maxmemory'." if entry.deny_oom else None
-
-    engine.refusal = refusal  # type: ignore[method-assign]
-    engine.guarded = True
-    assert client.execute("EVAL", "return redis.pcall('set', 'k', 'v').err", 0).startswith(b"OOM command")
-    assert client.execute("EVAL", "return redis.call('get', 'k')", 0) is None
