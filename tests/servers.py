@@ -56,8 +56,13 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def run_server(binary: str, *arguments: str, wait_seconds: float = 20) -> Iterator[RealServer]:
-    """Run a real server for as long as the block lasts; `arguments` are its own `--name value` options."""
+def run_server(
+    binary: str, *arguments: str, config: Path | None = None, wait_seconds: float = 20
+) -> Iterator[RealServer]:
+    """Run a real server for as long as the block lasts; `arguments` are its own `--name value` options.
+
+    They win over what the file `config` says.
+    """
     port = free_port()
     # Unix socket paths are limited to about 100 bytes, so not under pytest's deep temporary folders.
     with tempfile.TemporaryDirectory(prefix="as") as folder:
@@ -65,6 +70,7 @@ def run_server(binary: str, *arguments: str, wait_seconds: float = 20) -> Iterat
         process = subprocess.Popen(
             [
                 binary,
+                *([] if config is None else [str(config)]),
                 *("--port", str(port), "--bind", "127.0.0.1", "--unixsocket", unixsocket),
                 *("--save", "", "--appendonly", "no", "--dir", folder, "--loglevel", "warning"),
                 *("--enable-debug-command", "yes"),
