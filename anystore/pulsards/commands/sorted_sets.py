@@ -76,10 +76,11 @@ def _zadd(ctx: Context, args: list[bytes]) -> int | float | None:
     members = args[position + 1 :: 2]
     if b"incr" in options:
         return _increment(ctx, args[1], members[0], scores[0], options)
-    return _put_all(ctx, args[1], zip(members, scores, strict=True), options)
+    return put_all(ctx, args[1], zip(members, scores, strict=True), options)
 
 
-def _put_all(ctx: Context, key: bytes, pairs: Iterable[tuple[bytes, float]], options: Set[bytes]) -> int:
+def put_all(ctx: Context, key: bytes, pairs: Iterable[tuple[bytes, float]], options: Set[bytes]) -> int:
+    """What ZADD does with members and scores, and replies: `options` are some of nx, xx, gt, lt and ch."""
     db = ctx.db
     value = db.modify_as(key, SortedSetValue)
     if value is None:
