@@ -26,6 +26,7 @@ from anystore.pulsards.keyspace import NEVER, Database, Keyspace
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pausing import Pause
 from anystore.pulsards.pubsub import Broker
+from anystore.pulsards.redaction import redacted
 from anystore.pulsards.registry import CommandEntry, build_table, rename_commands
 from anystore.pulsards.scripting import ScriptRuntime
 from anystore.pulsards.session import Session
@@ -265,7 +266,7 @@ class Engine:
 
     def _call_attentively(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
         """`call` while there are clients under MONITOR or CLIENT TRACKING."""
-        if self.monitors and "skip_monitor" not in entry.spec.flags:
+        if self.monitors and entry.is_monitored:
             self.feed_monitors(context, arguments)
         tracking = self.tracking
         caller, tracking.current = tracking.current, context.session
@@ -280,9 +281,8 @@ class Engine:
     def _note_slow(self, context: Context, entry: CommandEntry, arguments: list[bytes], elapsed: int) -> None:
         if "skip_slowlog" not in entry.spec.flags:
             session = context.session
-            self.slowlog.add(
-                self.keyspace.now // 1000, elapsed // 1000, arguments, session.address, session.name
-            )
+            shown = redacted(entry.name, arguments, self.config)
+            self.slowlog.add(self.keyspace.now // 1000, elapsed // 1000, shown, session.address, session.name)
 
     def _permits(self, arguments: list[bytes]) -> bool | None:
         """Whether the user may run a command, for redis.acl_check_cmd; None where there is no such command."""
@@ -314,12 +314,14 @@ class Engine:
         """Show a command to the clients under MONITOR."""
         source = b"lua" if context is not context.session else context.session.address.encode()
         when = self.clock.time_us()
+        entry = self.commands.get(arguments[0]) or self.commands.get(arguments[0].lower())
+        shown = arguments if entry is None else redacted(entry.name, arguments, self.config)
         line = b"%d.%06d [%d %b] %b" % (
             when // 1_000_000,
             when % 1_000_000,
             context.db.index,
             source,
-            b" ".join(map(quoted, arguments)),
+            b" ".join(map(quoted, shown)),
         )
         for session in tuple(self.monitors):
             session.push_reply(SimpleString(line))

@@ -54,6 +54,7 @@ class CommandEntry:
         "failed",
         "function",
         "in_transaction",
+        "is_monitored",
         "is_tracked",
         "maximum",
         "minimum",
@@ -82,6 +83,8 @@ class CommandEntry:
         self.no_multi = "no_multi" in flags
         self.no_script = "noscript" in flags
         self.in_transaction = self.name in _RUN_INSIDE_MULTI
+        #: MONITOR shows it: scripts show themselves, and what administrators do is nobody else's business.
+        self.is_monitored = not flags & {"skip_monitor", "admin"}
         #: Reads keys that a client under CLIENT TRACKING is to be told of; of scripts, only their commands do.
         self.is_tracked = "readonly" in flags and spec_row.group not in ("scripting", "pubsub")
         self.while_subscribed = self.name in _RUN_WHILE_SUBSCRIBED
