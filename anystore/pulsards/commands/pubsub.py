@@ -50,9 +50,9 @@ def _confirm(session: Session, action: bytes, kind: bytes, name: bytes | None) -
 def subscribe(ctx: Context, args: list[bytes]) -> Any:
     """SUBSCRIBE | PSUBSCRIBE | SSUBSCRIBE name [name …] — O(1) a name; a confirmation for each."""
     session = ctx.session
-    if not ctx.can_block and ctx.protocol == 2 and session.muted:
-        raise CommandError(b"ERR SUBSCRIBE isn't allowed for a DENY BLOCKING client")
     action = args[0].lower()
+    if action == b"ssubscribe" and not ctx.can_block:
+        raise CommandError(b"ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
     kind = action.removesuffix(b"subscribe")
     own, everybody = _subscriptions(session, kind)
     for name in args[1:]:

@@ -175,6 +175,7 @@ class TestPubSub:
             ["SUBSCRIBE c", "MULTI", "PUBLISH c x", "PING", "EXEC"],
             ["MULTI", "SUBSCRIBE c", "PUBLISH c x", "PING", "EXEC"],
             ["MULTI", "SUBSCRIBE c d", "PUBLISH c x", "UNSUBSCRIBE c", "EXEC"],
+            ["MULTI", "SSUBSCRIBE c", "EXEC"],
             ["MULTI", "UNSUBSCRIBE", "PUNSUBSCRIBE p", "SUNSUBSCRIBE", "EXEC"],
         ],
     )
