@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final, NamedTuple
 
 from anystore.pulsards.commands.arguments import integer
@@ -61,19 +62,45 @@ def range_end(text: bytes) -> int:
     return number - 1
 
 
+class References(Enum):
+    """What becomes of an entry's deliveries when it is removed (8.2)."""
+
+    KEEP = b"keepref"
+    """They stay pending."""
+    DELETE = b"delref"
+    """They go with it."""
+    ACKNOWLEDGED = b"acked"
+    """It is removed only when every group is done with it."""
+
+
+POLICIES: Final = {policy.value: policy for policy in References}
+
+
 class Trim(NamedTuple):
-    """How far to trim: to `length` entries, or to those from the ID `lowest` on; see `StreamValue`."""
+    """How far to trim: to `length` entries (None: whatever there are) from the ID `lowest` on."""
 
     length: int | None
     lowest: int
     approximate: bool
     limit: int
+    references: References
 
     def apply(self, value: StreamValue) -> int:
         """Trim; how many entries were removed."""
+        if self.references is References.ACKNOWLEDGED:
+            lowest = MAX_ID + 1 if self.length is not None else self.lowest
+            return value.trim_acknowledged(self.length or 0, lowest, self.approximate, self.limit)
         if self.length is not None:
-            return value.trim_to_length(self.length, self.approximate, self.limit)
-        return value.trim_below(self.lowest, self.approximate, self.limit)
+            excess = value.beyond_length(self.length, self.approximate, self.limit)
+        else:
+            excess = value.below(self.lowest, self.approximate, self.limit)
+        doomed: list[int] = []
+        if self.references is References.DELETE and excess.entries:
+            doomed = value.ids(0, count=excess.entries)
+        value.trim(excess)
+        for number in doomed:
+            value.forget(number)
+        return excess.entries
 
 
 class TrimOptions:
@@ -84,6 +111,7 @@ class TrimOptions:
         self._threshold = 0
         self._approximate = False
         self._limit: int | None = None
+        self._references: References | None = None
 
     def take(self, args: list[bytes], position: int) -> int:
         """Read the option at `position`: where the next one is, or 0 where this is none of these. O(1)."""
@@ -96,6 +124,9 @@ class TrimOptions:
             if self._limit < 0:
                 raise CommandError(b"ERR The LIMIT argument must be >= 0.")
             return position + 2
+        if option in POLICIES and self._references is None:
+            self._references = POLICIES[option]
+            return position + 1
         return 0
 
     def _take_strategy(self, option: bytes, args: list[bytes], position: int) -> int:
@@ -135,6 +166,7 @@ class TrimOptions:
             0 if by_length else self._threshold,
             self._approximate,
             limit,
+            self._references or References.KEEP,
         )
 
 

@@ -51,10 +51,10 @@ _PLAIN: Final = _Addition(2, _ALL, 0, True, None)
 
 @command("xadd")
 def xadd(ctx: Context, args: list[bytes]) -> bytes | None:
-    """XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value [field value …]
+    """XADD key [NOMKSTREAM] [KEEPREF|DELREF|ACKED] [MAXLEN|MINID [=|~] threshold [LIMIT count]] *|id field value […]
 
     → the ID of the new entry, null where there is no key and NOMKSTREAM forbids one. O(1), and O(N) for N
-    entries trimmed. Since 5.0; NOMKSTREAM, MINID and LIMIT since 6.2, `ms-*` since 7.0.
+    entries trimmed. Since 5.0; NOMKSTREAM, MINID and LIMIT since 6.2, `ms-*` since 7.0, KEEPREF … since 8.2.
     """
     position, chosen, number, make, trim = _PLAIN if args[2] == b"*" else _parse_addition(ctx, args)
     fields = args[position + 1 :]
@@ -168,10 +168,10 @@ def xdel(ctx: Context, args: list[bytes]) -> int:
 
 @command("xtrim")
 def xtrim(ctx: Context, args: list[bytes]) -> int:
-    """XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count] → how many entries it removed. O(N) in these.
+    """XTRIM key MAXLEN|MINID [=|~] threshold [LIMIT count] [KEEPREF|DELREF|ACKED] → how many it removed. O(N).
 
     With `~` only as much as Redis can remove at once, a hundred entries or so. Since 5.0; MINID and LIMIT
-    since 6.2.
+    since 6.2, KEEPREF … since 8.2.
     """
     options = TrimOptions()
     position = 2

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from anystore.pulsards.datatypes.limits import EncodingLimits
 from anystore.pulsards.datatypes.stream_groups import UNKNOWN, Group
 from anystore.pulsards.datatypes.stream_ids import MAX_ID, format_id
 from anystore.pulsards.datatypes.stream_nodes import Entry, StreamNode, tree_size
+
+
+class Excess(NamedTuple):
+    """What a trim removes: so many runs, then `rest` entries of the next one; how many `entries` that is."""
+
+    runs: int
+    rest: int
+    entries: int
 
 
 class StreamValue:
@@ -162,43 +170,64 @@ class StreamValue:
         del self.nodes[start:stop]
         del self._masters[start:stop]
 
-    def trim_to_length(self, length: int, approximate: bool, limit: int = 0) -> int:
-        """Remove the lowest entries until `length` are left; how many they were. O(number removed).
+    def beyond_length(self, length: int, approximate: bool, limit: int = 0) -> Excess:
+        """What to remove for `length` entries to be left, the lowest ones. O(runs removed).
 
         Where `approximate`, only whole runs go, and no more than `limit` entries (0: any number).
         """
-        dropped = removed = 0
+        runs = removed = 0
         for node in self.nodes:
             count = len(node.ids)
             rest = self._length - removed - length
             if rest <= 0 or count > rest or (limit and removed + count > limit):
                 break
-            dropped += 1
+            runs += 1
             removed += count
-        self._drop_nodes(0, dropped)
-        self._length -= removed
-        rest = self._length - length
-        if rest > 0 and not approximate:
-            self.nodes[0].remove(0, rest)
-            self._length -= rest
-            removed += rest
-        return removed
+        rest = 0 if approximate else max(self._length - removed - length, 0)
+        return Excess(runs, rest, removed + rest)
 
-    def trim_below(self, lowest: int, approximate: bool, limit: int = 0) -> int:
-        """Remove the entries whose IDs are below `lowest`; how many they were. Otherwise `trim_to_length`."""
-        dropped = removed = 0
+    def below(self, lowest: int, approximate: bool, limit: int = 0) -> Excess:
+        """What to remove for no ID below `lowest` to be left. Otherwise as `beyond_length`."""
+        runs = removed = rest = 0
         for node in self.nodes:
             if node.highest >= lowest or (limit and removed + len(node.ids) > limit):
                 break
-            dropped += 1
+            runs += 1
             removed += len(node.ids)
-        self._drop_nodes(0, dropped)
-        if self.nodes and not approximate:
-            node = self.nodes[0]
-            rest = bisect_left(node.ids, lowest)
-            node.remove(0, rest)
-            removed += rest
-        self._length -= removed
+        if runs < len(self.nodes) and not approximate:
+            rest = bisect_left(self.nodes[runs].ids, lowest)
+        return Excess(runs, rest, removed + rest)
+
+    def trim(self, excess: Excess) -> None:
+        """Remove what is in excess, as XTRIM does. O(number removed)."""
+        self._drop_nodes(0, excess.runs)
+        if excess.rest:
+            self.nodes[0].remove(0, excess.rest)
+        self._length -= excess.entries
+
+    def trim_acknowledged(self, length: int, lowest: int, approximate: bool, limit: int = 0) -> int:
+        """Remove entries below `lowest` that every group is done with, until `length` are left; how many.
+
+        Where `approximate`, only runs that go as a whole. O(n) in the entries that are looked at.
+        """
+        removed = 0
+        for node in tuple(self.nodes):
+            spare = self._length - length
+            if spare <= 0 or (node.ids and node.ids[0] >= lowest):
+                break
+            if limit and removed + len(node.ids) > limit:
+                break
+            stop = bisect_left(node.ids, lowest)
+            places = [place for place in range(stop) if not self.is_referenced(node.ids[place])][:spare]
+            if approximate and len(places) < len(node.ids):
+                break
+            for place in reversed(places):
+                node.remove(place, place + 1)
+            self._length -= len(places)
+            removed += len(places)
+            if not node.ids and (places or node.highest < lowest):
+                index = self._node_at(node.master)
+                self._drop_nodes(index, index + 1)
         return removed
 
     # Groups
@@ -206,6 +235,15 @@ class StreamValue:
     def groups_by_name(self) -> list[tuple[bytes, Group]]:
         """The groups in the order of their names. O(n log n)."""
         return sorted(self.groups.items())
+
+    def is_referenced(self, number: int) -> bool:
+        """Whether a group has yet to get the entry of this ID, or to acknowledge it. O(groups)."""
+        return any(number > group.last_id or number in group.pending for group in self.groups.values())
+
+    def forget(self, number: int) -> None:
+        """Let no group wait any longer for an entry to be acknowledged. O(groups)."""
+        for group in self.groups.values():
+            group.acknowledge(number)
 
     def _has_gap_from(self, number: int) -> bool:
         """Whether an entry that was removed by XDEL may be missing among those from this ID on."""

@@ -64,7 +64,7 @@ def streams(draw: st.DrawFn) -> StreamValue:
     numbers = value.ids(0)
     for number in draw(st.lists(st.sampled_from(numbers), max_size=4)) if numbers else []:
         value.delete(number)
-    value.trim_to_length(draw(st.integers(0, 12)), False)
+    value.trim(value.beyond_length(draw(st.integers(0, 12)), False))
     for name in draw(st.lists(texts, max_size=2)):
         _fill(draw, value, name, numbers)
     return value
