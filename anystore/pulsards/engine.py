@@ -221,7 +221,7 @@ class Engine:
                 if child is None:
                     raise CommandError(
                         b"ERR unknown subcommand '%b'. Try %b HELP."
-                        % (_printable(arguments[1]), entry.name.upper())
+                        % (_printable(arguments[1]), name.upper())
                     )
                 entry = child
             elif entry.alone is not None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from anystore.pulsards.engine import Engine
 from tests.pulsards.differential import Command, Differential
 from tests.pulsards.peers import EngineClient, RealClient
 
@@ -94,6 +95,10 @@ class AclPeers(Differential):
     def __exit__(self, *exc_info: Any) -> None:
         self._stack.close()
         super().__exit__(*exc_info)
+
+    def use(self, engine: Engine) -> None:
+        """Have this engine in place of a fresh one."""
+        self.engine = EngineClient(engine)
 
     def reconnect(self) -> None:
         """Have new first clients, as the old ones have been disconnected."""

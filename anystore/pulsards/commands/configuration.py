@@ -20,8 +20,10 @@ def config_get(ctx: Context, args: list[bytes]) -> dict[bytes, bytes]:
     """CONFIG GET pattern [pattern …] — O(N) in the directives. Several patterns since 7.0."""
     found: dict[bytes, bytes] = {}
     for pattern in args[2:]:
+        exact = not any(mark in pattern for mark in (b"*", b"?", b"["))
         for name, text in ctx.engine.config.matching(pattern).items():
-            found[name.encode()] = text.encode("utf-8", "surrogateescape")
+            # Who asks for one name gets it back as it was spelt.
+            found[pattern if exact else name.encode()] = text.encode("utf-8", "surrogateescape")
     return found
 
 
