@@ -52,12 +52,10 @@ class Inbox:
 
     # What the subscriber tells: see `Listener`.
 
-    def received(self, subscription: Subscription, parts: list[Any]) -> None:
-        if self.names is not None:
-            bare = self.names.push(parts)
-            if bare is None:
-                return
-            parts = bare
+    def received(self, subscription: Subscription, message: list[Any]) -> None:
+        parts = message if self.names is None else self.names.push(message)
+        if parts is None:
+            return
         if self.clients:
             self._broadcast(parts)
         if not self.clients or self.has_readers or subscription.handler is not None:

@@ -299,11 +299,13 @@ class Link:
     def _send_apart(self, refused: Sent) -> None:
         """Send a command anew, each name in one of its own: they are different tasks' perhaps, and one is to blame."""
         self.sent.popleft()
+        last = None
         for name, subscription in refused.names.items():
-            self._send(refused.verb, {name: subscription})
-        if self.sent:
-            self.sent[-1].restores = self.sent[-1].restores or refused.restores
-            self.sent[-1].waiter = refused.waiter
+            last = self._send(refused.verb, {name: subscription})
+        if last is None:  # the connection is closed
+            refused.done()
+        else:
+            last.restores, last.waiter = refused.restores, refused.waiter
 
     def _finish(self, first: Sent, error: StoreError | None = None) -> None:
         self.sent.popleft()

@@ -65,7 +65,7 @@ class Gap(_Readable):
     kind: ClassVar[str] = "gap"
     channel: ClassVar[None] = None
     pattern: ClassVar[None] = None
-    data: ClassVar[None] = None
+    data: ClassVar[Any] = None
 
     @property
     def lost(self) -> int | None:

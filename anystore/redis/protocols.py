@@ -13,9 +13,11 @@ class MessageProtocol(Protocol):
 
     def encode(self, message: Any, /) -> bytes | str:
         """The message as it is sent; raises what it likes for a value that it has no form for."""
+        raise NotImplementedError
 
     def decode(self, data: bytes, /) -> Any:
         """The value of a message; raises `ValueError` for bytes that are none."""
+        raise NotImplementedError
 
 
 class Json:

@@ -383,6 +383,23 @@ class TestStatus:
         await channels.close()
         assert seen == ["connecting", "connected", "closed"]
 
+    async def test_closing_waits_for_what_is_being_told(self, channels: Channels[bytes]) -> None:
+        seen: list[str] = []
+        go_on = anyio.Event()
+
+        async def status(channel: Channel, event: str, data: Any) -> None:
+            await go_on.wait()
+            seen.append(event)
+
+        await channels.register("server", "c*", status)
+        await channels.connect()
+        async with anyio.create_task_group() as group:
+            group.start_soon(channels.close)
+            await anyio.wait_all_tasks_blocked()
+            assert seen == []
+            go_on.set()
+        assert seen == ["connecting", "connected", "closed"]
+
     async def test_a_status_callback_may_close(self, channels: Channels[bytes]) -> None:
         done = Recorder()
 

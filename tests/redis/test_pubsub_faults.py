@@ -24,6 +24,7 @@ from anystore.pulsards import PulsarDS
 from anystore.redis import link
 from anystore.redis.pubsub import PubSub
 from anystore.redis.store import RedisStore
+from anystore.resp.types import ErrorReply, PushReply
 from tests.faultproxy import FaultProxy
 from tests.servers import RealServer
 
@@ -381,6 +382,20 @@ class TestRefusals:
             await pubsub.publish("ok1", "x")
             assert (await read(pubsub)).data == b"x"
 
+    async def test_giving_up_is_refused(self, bob: RedisStore[bytes], root: RedisStore[bytes]) -> None:
+        async with bob.pubsub() as pubsub:
+            await pubsub.subscribe("ok1", "ok2", "ok3")
+            await root.execute("ACL", "SETUSER", "bob", "-unsubscribe")
+            for names in (["ok1"], ["ok2", "ok3"]):
+                with pytest.raises(NoPermission):
+                    await pubsub.unsubscribe(names)
+            assert not pubsub.subscribed
+            # What the server sends all the same is nobody's.
+            assert await root.client().publish("ok1", "x") == 1
+            await pubsub.subscribe("ok4")
+            await root.client().publish("ok4", "x")
+            assert (await read(pubsub)).channel == b"ok4"
+
     async def test_a_password_that_is_not_accepted_any_more(
         self, bob: RedisStore[bytes], root: RedisStore[bytes]
     ) -> None:
@@ -397,6 +412,35 @@ class TestRefusals:
             with pytest.raises(AuthenticationError):
                 await pubsub.subscribe("ok1")
             assert not pubsub.subscribed
+
+
+class TestUnaskedFor:
+    """What a server may send that nothing had asked for."""
+
+    @pytest.mark.parametrize(
+        "reply",
+        [PushReply([b"sunsubscribe", b"s", 0]), ErrorReply(b"ERR something else")],
+        ids=["a shard channel has moved", "an error"],
+    )
+    async def test_the_subscriptions_are_made_anew(self, anyio_backend: Any, reply: Any) -> None:
+        async with PulsarDS("127.0.0.1:0") as server, store_at(server.dsn) as store, store.pubsub() as pubsub:
+            await pubsub.ssubscribe("s")
+            (session,) = server.engine.broker.shard_channels[b"s"]
+            session.push_reply(reply)
+            server.engine.flush()
+            assert await next_gap(pubsub) == Gap(disconnects=1)
+            assert await store.client().spublish("s", "x") == 1
+            assert (await read(pubsub)).data == b"x"
+
+    async def test_other_messages_are_nobodys(self, anyio_backend: Any) -> None:
+        async with PulsarDS("127.0.0.1:0") as server, store_at(server.dsn) as store, store.pubsub() as pubsub:
+            await pubsub.subscribe("a")
+            (session,) = server.engine.broker.channels[b"a"]
+            for reply in (PushReply([b"invalidate", [b"key"]]), PushReply([b"message", b"b", b"x"]), b"PONG"):
+                session.push_reply(reply)
+            server.engine.flush()
+            await pubsub.publish("a", "y")
+            assert (await read(pubsub)).data == b"y"
 
 
 class TestC16SlowReaders:
