@@ -43,7 +43,7 @@ def client_setinfo(ctx: Context, args: list[bytes]) -> SimpleString:
     if attribute not in (b"lib-name", b"lib-ver"):
         raise CommandError(b"ERR Unrecognized option '%b'" % args[2])
     if any(byte < 33 or byte > 126 for byte in args[3]):
-        raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % attribute)
+        raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % args[2])
     if attribute == b"lib-name":
         ctx.session.library_name = args[3]
     else:
