@@ -28,7 +28,7 @@ from anystore.pulsards.pausing import Pause
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.redaction import redacted
 from anystore.pulsards.registry import CommandEntry, build_table, rename_commands
-from anystore.pulsards.scripting import ScriptRuntime
+from anystore.pulsards.scripting import Libraries, ScriptRuntime
 from anystore.pulsards.session import Session
 from anystore.pulsards.slowlog import SlowLog
 from anystore.pulsards.statistics import Statistics
@@ -60,6 +60,7 @@ class Engine:
         self.commands = build_table()
         self.acl = AccessControl(self)
         self.scripts = ScriptRuntime(check_permission=self._permits, log=_log_script)
+        self.libraries = Libraries(check_permission=self._permits, log=_log_script)
         #: The session whose script runs, or was the last one to run.
         self.script_caller: Session | None = None
         self.sessions: dict[int, Session] = {}

@@ -14,9 +14,8 @@ The seam to the rest of the server:
 * `should_stop()`, given to the runtime, is asked every 100,000 instructions of the VM, and ends the script by
   returning True, past any pcall: for SCRIPT KILL and for answering BUSY. `replication` is what the script has
   said by redis.set_repl. Both wait for the issues that need them.
-* FUNCTION and FCALL will want: their own table of compiled libraries in `sandbox.lua` (`compile` there takes the
-  environment to compile for, so that a library's gets `redis.register_function` and no KEYS), and a way to
-  run a function with its keys and arguments as parameters beside `server.run`.
+* `Libraries` holds the libraries of FUNCTION in a VM of their own, made when the first one comes: `load(code)`,
+  `delete`, `flush`, `find(name)` for FCALL, and `run(function, keys, arguments, call)` as for scripts.
 
 Choices, measured on a 2-core machine:
 
@@ -31,6 +30,7 @@ Choices, measured on a 2-core machine:
 
 from __future__ import annotations
 
+from anystore.pulsards.scripting.libraries import Function, Libraries, Library
 from anystore.pulsards.scripting.runtime import MOST_EVAL_SCRIPTS, Script, ScriptError, ScriptRuntime
 from anystore.pulsards.scripting.vm import MEMORY_LIMIT, POLL_INSTRUCTIONS, Call
 
@@ -39,6 +39,9 @@ __all__ = (
     "MOST_EVAL_SCRIPTS",
     "POLL_INSTRUCTIONS",
     "Call",
+    "Function",
+    "Libraries",
+    "Library",
     "Script",
     "ScriptError",
     "ScriptRuntime",

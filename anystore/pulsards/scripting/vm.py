@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 from lupa import lua51
 
@@ -58,6 +58,9 @@ class LuaVM:
     `check_permission` answers redis.acl_check_cmd: None for a command that there is not. `log` takes
     redis.log's level, 0 (debug) to 3 (warning), and text. `version` is what scripts see as REDIS_VERSION.
     """
+
+    #: Files of `lua/` that go on from `sandbox.lua`: for a subclass to name.
+    additions: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -114,7 +117,10 @@ class LuaVM:
             }
         )
         natives = table_from(natives_of(self, version, instructions))
-        server = load("sandbox", core, load("base", core), libraries, natives)
+        base = load("base", core)
+        server = load("sandbox", core, base, libraries, natives)
+        for name in self.additions:
+            load(name, core, base, server)
         # lupa looks for a global `debug` with each call; of the others nobody needs any more.
         self._lua.execute(b"local all = _G for name in next, all do all[name] = nil end")
         self._lua.gccollect()

@@ -20,6 +20,7 @@ _WORDS = (
     (re.compile(rb"ERR Command arguments must"), b"ERR Lua redis lib command arguments must"),
     (re.compile(rb"argument for this call"), b"argument for this redis lib call"),
     (re.compile(rb"server\.(\w+\(\))"), rb"redis.\1"),
+    (re.compile(rb"server\.register_function"), b"redis.register_function"),
     (re.compile(rb"Invalid log level"), b"Invalid debug level"),
     (re.compile(rb"NOSCRIPT No matching script\.\r"), b"NOSCRIPT No matching script. Please use EVAL.\r"),
 )

@@ -382,4 +382,15 @@ function server.run_with(sha, keys, arguments)
   return finish(xpcall(scripts[sha], on_failure))
 end
 
+-- For functions.lua, which runs other code in the same manner.
+server.parts = {
+  globals = globals,
+  missing = missing,
+  redis = redis,
+  execute = function(callee)
+    inside = true
+    return finish(xpcall(callee, on_failure))
+  end,
+}
+
 return server
