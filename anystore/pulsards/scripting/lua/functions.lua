@@ -149,7 +149,16 @@ core.metatable_of[environment] = core.protect({ __index = parts.missing })
 
 ---- Compiling and running
 
+local function finish_loading(...)
+  loading, view.__index = nil, parts.globals
+  return ...
+end
+
+-- Forgets a library; its code may have been cut off while it was loaded.
 function server.remove(library)
+  if loading == library then
+    finish_loading()
+  end
   for name in pairs(names[library] or {}) do
     callbacks[library .. ":" .. name] = nil
   end
@@ -167,11 +176,6 @@ function server.define(library, text, patch)
     chunk = setfenv(loadstring(patched, "@user_function"), environment)
   end
   chunks[library] = chunk
-end
-
-local function finish_loading(...)
-  loading, view.__index = nil, parts.globals
-  return ...
 end
 
 -- Runs a library's code: a list of name, description (or false) and flags of each function.
