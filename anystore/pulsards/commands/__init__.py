@@ -18,6 +18,7 @@ _GROUPS: Final = (
     "databases",
     "dump",
     "expiry",
+    "functions",
     "geo",
     "geo_search",
     "hash_expiry",
