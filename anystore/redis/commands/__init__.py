@@ -15,6 +15,7 @@ little:
   which are the server's own words, `str`;
 - `score_cast_func` is called with a `float` in any case;
 - a `timedelta` or `datetime` is rounded up to the command's unit, so that nothing expires too early;
+- ACL GETUSER gives its selectors as `dict`, ACL DRYRUN and ACL GENPASS `str`;
 - `shutdown_abort` is a method of its own;
 - AUTH, HELLO, SELECT, RESET, QUIT, CLIENT REPLY and CLIENT TRACKING are refused, see `connection`.
 
@@ -24,6 +25,7 @@ What only servers say to each other (PSYNC, REPLCONF …) and the HELP of contai
 
 from __future__ import annotations
 
+from anystore.redis.commands.acl import AclCommands
 from anystore.redis.commands.base import FOREVER, Commands, S
 from anystore.redis.commands.bitmaps import BitFieldOperation, BitmapCommands
 from anystore.redis.commands.connection import ConnectionCommands
@@ -60,5 +62,6 @@ class CoreCommands(
     ConnectionCommands[S],
     ServerCommands[S],
     InspectionCommands[S],
+    AclCommands[S],
 ):
     """Every command of the server's core that has a method."""

@@ -30,10 +30,6 @@ class ShuttingDown(Awaitable[None]):
 class ServerCommands(Commands[S]):
     """Commands about the server."""
 
-    def acl_whoami(self) -> Awaitable[str]:
-        """The user of the connection. O(1). Since 6.0.0. https://valkey.io/commands/acl-whoami/"""
-        return self.execute_command("ACL", "WHOAMI", reply=replies.text)
-
     def bgrewriteaof(self) -> Awaitable[bool]:
         """Rewrite the append-only file in the background; True. O(1).
 

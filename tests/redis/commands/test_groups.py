@@ -41,7 +41,7 @@ ELSEWHERE = {
 }
 # What servers say to each other, or a person at a terminal; `execute` takes them.
 NO_METHOD = {"sync", "psync", "replconf", "restore-asking", "script|debug", "client|caching"}
-# Groups whose methods come later, and the rest of ACL with them.
+# Groups whose methods come later.
 LATER_GROUPS = {"geo", "hyperloglog", "stream", "cluster", "sentinel", "module"}
 
 
@@ -60,7 +60,7 @@ def expected_commands() -> list[str]:
         if (
             spec.group in LATER_GROUPS
             or name.endswith("|help")
-            or container in ("acl", "function", "fcall", "fcall_ro")
+            or container in ("function", "fcall", "fcall_ro")
         ):
             continue
         if spec.subcommands and name != "command":
