@@ -29,6 +29,7 @@ from anystore.redis.commands.acl import AclCommands
 from anystore.redis.commands.base import FOREVER, Commands, S
 from anystore.redis.commands.bitmaps import BitFieldOperation, BitmapCommands
 from anystore.redis.commands.connection import ConnectionCommands
+from anystore.redis.commands.functions import FunctionCommands
 from anystore.redis.commands.hash_expiry import HashExpiryCommands
 from anystore.redis.commands.hashes import HashCommands
 from anystore.redis.commands.inspection import InspectionCommands
@@ -59,6 +60,7 @@ class CoreCommands(
     SortedSetRangeCommands[S],
     PubSubCommands[S],
     ScriptingCommands[S],
+    FunctionCommands[S],
     ConnectionCommands[S],
     ServerCommands[S],
     InspectionCommands[S],

@@ -56,12 +56,7 @@ TESTS = Path(__file__).parents[2]
 def expected_commands() -> list[str]:
     names = []
     for name, spec in specs().items():
-        container = name.split("|")[0]
-        if (
-            spec.group in LATER_GROUPS
-            or name.endswith("|help")
-            or container in ("function", "fcall", "fcall_ro")
-        ):
+        if spec.group in LATER_GROUPS or name.endswith("|help"):
             continue
         if spec.subcommands and name != "command":
             continue
