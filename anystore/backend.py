@@ -149,10 +149,14 @@ class _AsyncioReceiver:
     Registering costs a system call each way, and level-triggered readiness seen by a callback that leaves the bytes
     in the socket is seen again before the task has run. When bytes come and nobody waits, it lets go of the socket:
     the bytes stay in the kernel, which slows the peer down, and the loop does not spin.
+
+    uvloop calls back only once for a connection that was reset, even if there are still bytes to receive, and never
+    again. So there the socket is looked at in front of each wait.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         self._loop = loop
+        self._calls_once = type(loop).__module__.partition(".")[0] == "uvloop"
         self._sock = sock
         self._fileno = sock.fileno()
         self._future: asyncio.Future[None] | None = None
@@ -165,6 +169,8 @@ class _AsyncioReceiver:
         # A future that is set in the turn in which the cancellation comes would win.
         await checkpoint_if_cancelled()
         self._max_bytes = max_bytes
+        if self._calls_once and self._outcome is None and not self._closed:
+            self._receive_now()
         future = self._future = self._loop.create_future()
         try:
             if self._closed:
@@ -215,13 +221,17 @@ class _AsyncioReceiver:
         if future is None or future.done():
             self._unregister()
             return
+        self._receive_now()
+        if self._outcome is not None:
+            future.set_result(None)
+
+    def _receive_now(self) -> None:
         try:
             self._outcome = self._sock.recv(self._max_bytes)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._outcome = error
-        future.set_result(None)
 
 
 class _TrioBackend:

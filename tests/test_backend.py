@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -238,6 +239,26 @@ class TestReceiver:
         with pytest.raises(anyio.ClosedResourceError):
             await receiver.receive(10)
         receiver.close()
+
+    async def test_what_came_in_front_of_a_reset_and_the_reset(self) -> None:
+        """Not every event loop says a second time that there is something to receive."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            ours = socket.create_connection(server.getsockname())
+            theirs, _ = server.accept()
+        ours.setblocking(False)
+        with ours:
+            receiver = current_backend().receiver(ours)
+            theirs.send(b"one")
+            assert await receiver.receive(10) == b"one"
+            theirs.send(b"two")
+            theirs.close()
+            ours.send(b"to nobody")
+            with anyio.fail_after(1):
+                assert await receiver.receive(2) == b"tw"
+                assert await receiver.receive(2) == b"o"
+                with suppress(ConnectionResetError):
+                    assert await receiver.receive(2) == b""
+            receiver.close()
 
     async def test_a_broken_connection_is_an_oserror(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
