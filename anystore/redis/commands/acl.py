@@ -151,25 +151,22 @@ class AclCommands(Commands[S]):
         """
         if nopass and (passwords or hashed_passwords):
             raise InvalidArgument("nopass cannot be combined with passwords or hashed_passwords")
-        flags = (
-            ("reset", reset),
-            ("resetkeys", reset_keys),
-            ("resetchannels", reset_channels),
-            ("resetpass", reset_passwords),
-            ("on" if enabled else "off", True),
-        )
-        rules: list[Argument] = [word for word, given in flags if given]
+        rules: list[Argument] = [
+            word
+            for word, given in (
+                ("reset", reset),
+                ("resetkeys", reset_keys),
+                ("resetchannels", reset_channels),
+                ("resetpass", reset_passwords),
+            )
+            if given
+        ]
+        rules.append("on" if enabled else "off")
         rules += _signed("passwords", _one_or_more(passwords), {b"+": b">", b"-": b"<"})
         rules += _signed("hashed_passwords", _one_or_more(hashed_passwords), {b"+": b"#", b"-": b"!"})
         if nopass:
             rules.append("nopass")
-        rules += _signed("categories", categories or (), {b"+": b"+@", b"-": b"-@"}, b"@")
-        rules += _signed("commands", commands or (), {b"+": b"+", b"-": b"-"})
-        rules += [_key_rule(key) for key in keys or ()]
-        rules += [b"&" + _bytes(channel) for channel in channels or ()]
-        for command, key in selectors or ():
-            [rule] = _signed("selectors", [command], {b"+": b"+", b"-": b"-"})
-            rules.append(b"(%b %b)" % (rule, _key_rule(key)))
+        rules += _rights(categories, commands, keys, channels, selectors)
         return self.execute_command("ACL", "SETUSER", username, *rules, reply=replies.is_ok)
 
     def acl_users(self) -> Awaitable[list[str]]:
@@ -179,6 +176,23 @@ class AclCommands(Commands[S]):
     def acl_whoami(self) -> Awaitable[str]:
         """The user of the connection. O(1). Since 6.0.0. https://valkey.io/commands/acl-whoami/"""
         return self.execute_command("ACL", "WHOAMI", reply=replies.text)
+
+
+def _rights(
+    categories: Iterable[KeyT] | None,
+    commands: Iterable[KeyT] | None,
+    keys: Iterable[KeyT] | None,
+    channels: Iterable[KeyT] | None,
+    selectors: Iterable[tuple[KeyT, KeyT]] | None,
+) -> list[bytes]:
+    rules = _signed("categories", categories or (), {b"+": b"+@", b"-": b"-@"}, b"@")
+    rules += _signed("commands", commands or (), {b"+": b"+", b"-": b"-"})
+    rules += [_key_rule(key) for key in keys or ()]
+    rules += [b"&" + _bytes(channel) for channel in channels or ()]
+    for command, key in selectors or ():
+        [rule] = _signed("selectors", [command], {b"+": b"+", b"-": b"-"})
+        rules.append(b"(%b %b)" % (rule, _key_rule(key)))
+    return rules
 
 
 def _bytes(value: KeyT) -> bytes:

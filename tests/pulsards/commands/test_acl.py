@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from anystore.pulsards import ManualClock
 from tests.pulsards.acl_peers import AclPeers, is_connected
@@ -153,6 +155,54 @@ class TestRules:
         peers.check(["CONFIG SET acl-pubsub-default allchannels", "ACL SETUSER x", "ACL GETUSER x"])
         peers.check([rule("resetchannels", "(+get)"), "ACL GETUSER x", rule("reset"), "ACL GETUSER x"])
         peers.check(["CONFIG SET acl-pubsub-default resetchannels", rule("reset"), "ACL GETUSER x"])
+
+
+ODD_RULES = st.one_of(
+    st.sampled_from(
+        [
+            *("on", "off", "nopass", "resetpass", "reset", ">a", ">b", "<a", "<b", "sanitize-payload"),
+            *("allkeys", "~*", "resetkeys", "~a*", "%R~b", "%W~b", "%RW~c?", "%~", "~", "allchannels", "&*"),
+            *("resetchannels", "&a", "&", "+@all", "-@all", "allcommands", "nocommands", "+@read", "-@read"),
+            *("+@fast", "-@dangerous", "+@string", "-@string", "+get", "-get", "+set", "-mget", "+config"),
+            *(
+                "-config",
+                "+config|get",
+                "-config|get",
+                "+client|id",
+                "+select|0",
+                "+select|1",
+                "-select",
+                "+object",
+            ),
+            *("(~x +get)", "(+@all)", "(~* -get +@read)", "(&c +publish)", "(", "()", "clearselectors"),
+        ]
+    ),
+    st.text("+-@~&%()|<>#! RWagetl*", max_size=8),
+)
+CALLS = (
+    *("get a1", "get b", "set b 1", "set c1 1", "mget a1 b", "publish a x", "publish c x", "config get x"),
+    *(
+        "config set x y",
+        "client id",
+        "select 0",
+        "select 1",
+        "object encoding a1",
+        "del x",
+        "get x",
+        "keys *",
+    ),
+)
+
+
+@given(rules=st.lists(ODD_RULES, max_size=10))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_rules(peers: AclPeers, rules: list[str]) -> None:
+    """What they make of a user, and what that may do."""
+    # Redis 7.0 begins a selector anew at a further parenthesis.
+    assume(sum(one.startswith("(") and not one.endswith(")") for one in rules) <= 1)
+    peers.check([rule("reset"), *(rule(one) for one in rules), rule(*rules)])
+    peers.check(["ACL GETUSER x"], without=["redis"])
+    peers.check([f"ACL DRYRUN x {call}" for call in CALLS])
 
 
 class TestAsking:
