@@ -56,7 +56,8 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests, examples among them, in several processes; arguments go to pytest."""
     session.install(".[trio,uvloop]", *group("test"))
-    session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
+    # Many tests are about real time on real servers: one that fails is tried again, and the report says so.
+    session.run("pytest", "-n", "auto", "--dist", "worksteal", "--reruns", "2", *session.posargs)
 
 
 NODE_PACKAGES = ("ioredis@5", "redis@5", "bullmq@5")

@@ -10,9 +10,11 @@ from hypothesis import settings
 
 from tests.servers import RealServer, redis_binary, run_server, valkey_binary
 
-# How long one example takes says more about the machine than about the code.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+# How long one example takes says more about the machine than about the code. A run of all checks tries the same
+# examples each time, so that it says something about the change it runs on; `ANYSTORE_EXPLORE=1` looks for new ones.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("explore" if os.environ.get("ANYSTORE_EXPLORE") else "house")
 
 # Programs need packages of their own: `nox -s programs` installs them and says which.
 collect_ignore = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from anystore.pulsards.glob import matcher, matches
@@ -42,6 +42,7 @@ class TestAgainstTheRealServer:
     @example(b"*a*", b"")
     @example(b"[^a", b"b")
     def test_same_verdict(self, real: RealClient, pattern: bytes, text: bytes) -> None:
+        assume(pattern != b"*")  # KEYS takes it for everything, the empty key included
         real.execute("FLUSHDB")
         real.execute("SET", text, "1")
         assert matches(pattern, text) == (real.execute("KEYS", pattern) == [text])
