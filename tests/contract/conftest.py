@@ -87,17 +87,19 @@ PULSARDS = (7, 4, 0)
 PULSARDS_LACKS = frozenset(specs()) - frozenset(registered())
 # Valkey 9.1 has all of Redis 7.4 that this client has methods for.
 VALKEY = (7, 4, 99)
+# What came with Redis 8 is not in the real servers here.
+REDIS_8 = frozenset(("xackdel", "xdelex"))
 
 
 def _targets() -> list[Target]:
-    targets = [Target("valkey", _real("valkey"), VALKEY, protocol) for protocol in (3, 2)]
+    targets = [Target("valkey", _real("valkey"), VALKEY, protocol, REDIS_8) for protocol in (3, 2)]
     targets += [Target("tcp", _tcp, PULSARDS, protocol, PULSARDS_LACKS) for protocol in (3, 2)]
     targets += [Target("unix", _unix, PULSARDS, 3, PULSARDS_LACKS)]
     targets += [Target("memory", _memory, PULSARDS, protocol, PULSARDS_LACKS) for protocol in (3, 2)]
     binary = redis_binary()
     if binary is not None:
         version = _version_of(binary)
-        targets += [Target("redis", _real("redis_server"), version, protocol) for protocol in (3, 2)]
+        targets += [Target("redis", _real("redis_server"), version, protocol, REDIS_8) for protocol in (3, 2)]
     return targets
 
 

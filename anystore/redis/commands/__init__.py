@@ -13,6 +13,8 @@ little:
 - every status OK is True (RESTORE, CONFIG REWRITE, CLIENT UNPAUSE, FAILOVER … too);
 - LCS … IDX gives a `dict`; COMMAND GETKEYS gives keys as the client decodes them, COMMAND LIST and LOLWUT,
   which are the server's own words, `str`;
+- entries of streams are `(id, fields)`, XREAD gives `(stream, entries)` of each stream, and XAUTOCLAIM
+  a tuple; XINFO's maps have `str` keys at every depth; places with their distance … are tuples;
 - `score_cast_func` is called with a `float` in any case;
 - a `timedelta` or `datetime` is rounded up to the command's unit, so that nothing expires too early;
 - ACL GETUSER gives its selectors as `dict`, ACL DRYRUN and ACL GENPASS `str`;
@@ -30,8 +32,10 @@ from anystore.redis.commands.base import FOREVER, Commands, S
 from anystore.redis.commands.bitmaps import BitFieldOperation, BitmapCommands
 from anystore.redis.commands.connection import ConnectionCommands
 from anystore.redis.commands.functions import FunctionCommands
+from anystore.redis.commands.geo import GeoCommands
 from anystore.redis.commands.hash_expiry import HashExpiryCommands
 from anystore.redis.commands.hashes import HashCommands
+from anystore.redis.commands.hyperloglog import HyperLogLogCommands
 from anystore.redis.commands.inspection import InspectionCommands
 from anystore.redis.commands.keys import KeyCommands
 from anystore.redis.commands.lists import ListCommands
@@ -42,6 +46,8 @@ from anystore.redis.commands.sets import SetCommands
 from anystore.redis.commands.sorted_set_ranges import SortedSetRangeCommands
 from anystore.redis.commands.sorted_sets import SortedSetCommands
 from anystore.redis.commands.sorting import SortCommands
+from anystore.redis.commands.stream_groups import StreamGroupCommands
+from anystore.redis.commands.streams import StreamCommands
 from anystore.redis.commands.strings import StringCommands
 
 __all__ = ("FOREVER", "BitFieldOperation", "Commands", "CoreCommands")
@@ -58,6 +64,10 @@ class CoreCommands(
     SetCommands[S],
     SortedSetCommands[S],
     SortedSetRangeCommands[S],
+    StreamCommands[S],
+    StreamGroupCommands[S],
+    HyperLogLogCommands[S],
+    GeoCommands[S],
     PubSubCommands[S],
     ScriptingCommands[S],
     FunctionCommands[S],
