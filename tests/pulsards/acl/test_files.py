@@ -100,7 +100,7 @@ class TestLoading:
     def test_a_parenthesis_that_is_not_closed(self, peers: FilePeers) -> None:
         """The real servers crash on it."""
         peers.files["pulsards"].write_bytes(b"user a on (~x +set\nuser b on nope")
-        kind, text = peers.clients["pulsards"].execute("ACL", "LOAD")
+        _kind, text = peers.clients["pulsards"].execute("ACL", "LOAD")
         assert text.replace(str(peers.files["pulsards"]), "FILE") == (
             "ERR FILE:1: Unmatched parenthesis in selector definition.FILE:2: Syntax error. "
             "WARNING: ACL errors detected, no change to the previously active ACL rules was performed"
