@@ -218,7 +218,8 @@ class _AsyncioReceiver:
 
     def _readable(self) -> None:
         future = self._future
-        if future is None or future.done():
+        if future is None or future.done() or self._outcome is not None:
+            # What has been received and not been fetched yet must not be replaced.
             self._unregister()
             return
         self._receive_now()

@@ -273,3 +273,24 @@ class TestReceiver:
             with pytest.raises(OSError, match="reset"):
                 await receiver.receive(10)
             receiver.close()
+
+    async def test_nothing_is_lost_while_there_is_always_more(
+        self, pair: tuple[socket.socket, socket.socket]
+    ) -> None:
+        """The loop may say that there is something while what came before is still on its way to the task."""
+        ours, theirs = pair
+        sent = bytes(number % 251 for number in range(50_000))
+        receiver = current_backend().receiver(ours)
+
+        async def send() -> None:
+            await anyio.wait_all_tasks_blocked()
+            theirs.sendall(sent)
+
+        got = b""
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            with anyio.fail_after(5):
+                while len(got) < len(sent):
+                    got += await receiver.receive(100)
+        assert got == sent
+        receiver.close()
