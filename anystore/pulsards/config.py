@@ -137,6 +137,14 @@ class Config:
             engine.keyspace.falls_due(engine.keyspace.now + engine.idle_timeout)
         engine.keyspace.notify_classes = values["notify-keyspace-events"]
         engine.slowlog.configure(values["slowlog-log-slower-than"], values["slowlog-max-len"])
+        policy = values["maxmemory-policy"]
+        engine.keyspace.count_accesses(
+            policy.endswith("lfu"), values["lfu-log-factor"], values["lfu-decay-time"]
+        )
+        engine.eviction.configure(values["maxmemory"], policy, values["maxmemory-samples"])
+        engine.counts_durations = values["latency-tracking"]
+        engine.latency.threshold = values["latency-monitor-threshold"]
+        engine.update_slowness()
         engine.tracking.max_keys = values["tracking-table-max-keys"]
         engine.tracking.trim()
         engine.acl.all_channels = values["acl-pubsub-default"] == "allchannels"

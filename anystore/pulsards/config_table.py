@@ -26,7 +26,9 @@ from anystore.pulsards.config_types import (
     only,
     output_limits,
     parse_memory,
+    percentages,
     show_output_limits,
+    show_percentages,
     show_yes_no,
     switch,
     text,
@@ -34,6 +36,7 @@ from anystore.pulsards.config_types import (
     write_output_limits,
     write_quoted,
 )
+from anystore.pulsards.eviction import POLICIES
 
 _INT: Final = 2**31 - 1
 _LONG: Final = 2**63 - 1
@@ -95,6 +98,13 @@ _DATA: Final = (
     number("stream-node-max-entries", 100, 0, _LONG),
     Directive("hll-sparse-max-bytes", 3000, parse_memory, write=write_memory),
 )
+_MEMORY: Final = (
+    Directive("maxmemory", 0, memory(0), write=write_memory),
+    choice("maxmemory-policy", "noeviction", POLICIES),
+    number("maxmemory-samples", 5, 1, 64),
+    number("lfu-log-factor", 10, 0, _INT),
+    number("lfu-decay-time", 1, 0, _INT),
+)
 _LIMITS: Final = (
     Directive("proto-max-bulk-len", 512 * 2**20, memory(2**20), write=write_memory),
     Directive("client-query-buffer-limit", 2**30, memory(2**20), write=write_memory),
@@ -111,6 +121,16 @@ _LIMITS: Final = (
 _WATCHING: Final = (
     number("slowlog-log-slower-than", 10000, -1, _LONG),
     number("slowlog-max-len", 128, 0, _LONG),
+    number("latency-monitor-threshold", 0, 0, _LONG),
+    switch("latency-tracking", True),
+    Directive(
+        "latency-tracking-info-percentiles",
+        (50.0, 99.0, 99.9),
+        percentages,
+        show_percentages,
+        several=True,
+        write=write_quoted(show_percentages),
+    ),
     number("tracking-table-max-keys", 1_000_000, 0, _LONG),
 )
 _NOT_YET: Final = (
@@ -119,7 +139,7 @@ _NOT_YET: Final = (
     only("cluster-enabled", "no", "cluster mode is not available yet"),
 )
 
-DIRECTIVES: Final = (*_LISTENING, *_SECURITY, *_PROCESS, *_DATA, *_LIMITS, *_WATCHING, *_NOT_YET)
+DIRECTIVES: Final = (*_LISTENING, *_SECURITY, *_PROCESS, *_DATA, *_MEMORY, *_LIMITS, *_WATCHING, *_NOT_YET)
 
 #: Directives that may be given several times, and that CONFIG GET does not show.
 REPEATED: Final = frozenset({"user", "rename-command", "include"})

@@ -228,6 +228,21 @@ def write_output_limits(limits: OutputLimits) -> list[str]:
     ]
 
 
+def percentages(text: str) -> tuple[float, ...]:
+    """Percentages from 0 to 100; none of them for an empty text."""
+    try:
+        found = tuple(map(float, text.split()))
+    except ValueError:
+        raise ValueError("Invalid latency-tracking-info-percentiles parameters") from None
+    if not all(0 <= percentage <= 100 for percentage in found):
+        raise ValueError("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+    return found
+
+
+def show_percentages(value: tuple[float, ...]) -> str:
+    return " ".join(f"{percentage:.15g}" for percentage in value)
+
+
 def write_text(value: str) -> list[str]:
     """A text in quotes; nothing at all for an empty one, which is what a missing line stands for."""
     return [quoted_word(value)] if value else []

@@ -56,7 +56,7 @@ class Context:
 class ScriptContext(Context):
     """The caller of a command that a script runs: its own selected database and protocol, never parked."""
 
-    __slots__ = ()
+    __slots__ = ("allow_oom", "wrote")
 
     def __init__(self, caller: Context) -> None:
         self.engine = caller.engine
@@ -64,3 +64,6 @@ class ScriptContext(Context):
         self.session = caller.session
         self.protocol = 2  # scripts start with RESP2 replies, until redis.setresp
         self.can_block = False
+        #: The script says that it may take memory that there is not, and whether it has changed anything yet.
+        self.allow_oom = False
+        self.wrote = False

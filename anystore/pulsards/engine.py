@@ -22,12 +22,14 @@ from anystore.pulsards.commands import load as load_commands
 from anystore.pulsards.config import Config
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError, wrong_arity
+from anystore.pulsards.eviction import Eviction
 from anystore.pulsards.keyspace import NEVER, Database, Keyspace
+from anystore.pulsards.latency import LatencyMonitor, count_duration
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pausing import Pause
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.redaction import redacted
-from anystore.pulsards.registry import CommandEntry, build_table, rename_commands
+from anystore.pulsards.registry import CommandEntry, build_table, every_entry, rename_commands
 from anystore.pulsards.scripting import Libraries, ScriptRuntime
 from anystore.pulsards.session import Session
 from anystore.pulsards.slowlog import SlowLog
@@ -68,7 +70,7 @@ class Engine:
         self.tracking = TrackingTable(self)
         #: `call` has more to do than to run and to count: see `update_attention`.
         self.attentive = False
-        self.statistics = Statistics(self.keyspace.now)
+        self.statistics = Statistics(self.keyspace.now, self._count_calls)
         self.slowlog = SlowLog()
         self.random = random.Random()
         self.run_id = b"%040x" % self.random.getrandbits(160)
@@ -78,7 +80,17 @@ class Engine:
         self.resumed: list[Session] = []
         #: The first TCP port listened on, for INFO; 0 where there is none.
         self.port = 0
+        #: What is listened on, as INFO shows it.
+        self.listening: tuple[str, ...] = ()
+        #: The memory of the process before there was anything to serve, in bytes; 0 where nobody looked.
+        self.startup_memory = 0
         self.pause = Pause(self)
+        self.eviction = Eviction(self)
+        self.latency = LatencyMonitor(self._elapsed_ns, lambda: self.keyspace.now)
+        #: Whether the durations of commands are counted one by one, for LATENCY HISTOGRAM.
+        self.counts_durations = True
+        #: Nanoseconds from which on the slow log or the latency monitor wants to know of a command.
+        self.slow_ns = 0
         #: Commands may have to be refused or kept: see `update_guard`.
         self.guarded = False
         #: Told when something falls due earlier than `announce_due` said.
@@ -159,6 +171,8 @@ class Engine:
                 session.resume()
         if self.tracking.waiting:
             self.tracking.send_waiting()
+        if self.keyspace.now >= self.statistics.rates_due:
+            self.statistics.read_rates(self.keyspace.now)
         while self.outbox:
             outbox, self.outbox = self.outbox, {}
             for session in outbox:
@@ -178,6 +192,8 @@ class Engine:
                 break
             heapq.heappop(self._deadlines)
         due.append(self.pause.until)
+        if self.eviction.behind and self.pause.until is None:
+            due.append(self.keyspace.now)
         if self.idle_timeout:
             active = (session.last_active for session in self.sessions.values() if session.can_idle_out)
             due.append(min((when + self.idle_timeout for when in active), default=None))
@@ -194,7 +210,12 @@ class Engine:
         self.start_turn()
         now = self.keyspace.now
         if self.keyspace.active_expiry:
-            self.keyspace.expire_due()
+            begun = self._elapsed_ns()
+            if self.keyspace.expire_due():
+                self.statistics.expiries_cut_short += 1
+            elapsed = self._elapsed_ns() - begun
+            self.statistics.expiry_ns += elapsed
+            self.latency.note(b"expire-cycle", elapsed // 1_000_000)
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, waiter = heapq.heappop(self._deadlines)
             if waiter.session.waiter is waiter:
@@ -203,6 +224,8 @@ class Engine:
             self.serve_waiters()
         if self.pause.until is not None and self.pause.until <= now:
             self.pause.stop()
+        if self.eviction.behind and self.pause.until is None:
+            self.eviction.make_room()
         if self.idle_timeout:
             for session in tuple(self.sessions.values()):
                 if session.can_idle_out and session.last_active + self.idle_timeout <= now:
@@ -250,12 +273,16 @@ class Engine:
             self.count_error(b"ERR")
             reply = ErrorReply(b"ERR internal error in '%b', see the server's log" % entry.name)
         entry.calls += 1
-        self.statistics.commands_processed += 1
         mark = self._elapsed_ns()
         elapsed = mark - self._turn_mark
         self._turn_mark = mark
         entry.elapsed_ns += elapsed
-        if elapsed >= self.slowlog.threshold_ns:
+        if self.counts_durations:
+            try:
+                entry.durations[elapsed >> 7] += 1
+            except IndexError:
+                count_duration(entry, elapsed)
+        if elapsed >= self.slow_ns:
             self._note_slow(context, entry, arguments, elapsed)
         return reply
 
@@ -263,7 +290,12 @@ class Engine:
         """Decide anew what commands are watched for: not for each command, but when somebody begins or ends it."""
         tracking = self.tracking.clients > 0
         self.attentive = tracking or bool(self.monitors)
-        self.keyspace.touch_watchers = (self.tracking.touched,) if tracking else ()
+        watchers: list[Callable[[Database, bytes], None]] = []
+        if self.keyspace.accounted:
+            watchers.append(self.keyspace.count_memory)
+        if tracking:
+            watchers.append(self.tracking.touched)
+        self.keyspace.touch_watchers = tuple(watchers)
 
     def _call_attentively(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
         """`call` while there are clients under MONITOR or CLIENT TRACKING."""
@@ -280,7 +312,8 @@ class Engine:
         return reply
 
     def _note_slow(self, context: Context, entry: CommandEntry, arguments: list[bytes], elapsed: int) -> None:
-        if "skip_slowlog" not in entry.spec.flags:
+        self.latency.note(b"fast-command" if entry.is_fast else b"command", elapsed // 1_000_000)
+        if elapsed >= self.slowlog.threshold_ns and "skip_slowlog" not in entry.spec.flags:
             session = context.session
             shown = redacted(entry.name, arguments, self.config)
             self.slowlog.add(self.keyspace.now // 1000, elapsed // 1000, shown, session.address, session.name)
@@ -297,11 +330,19 @@ class Engine:
 
     def update_guard(self) -> None:
         """Decide anew whether commands need to be checked against the state of the server as a whole."""
-        self.guarded = self.pause.until is not None
+        self.guarded = self.pause.until is not None or self.eviction.limit > 0
+
+    def update_slowness(self) -> None:
+        """Decide anew from which duration on a command is slow to anybody who asked."""
+        threshold = self.latency.threshold * 1_000_000
+        self.slow_ns = min(self.slowlog.threshold_ns, threshold or self.slowlog.threshold_ns)
 
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
-        return None
+        return self.eviction.refusal(session, entry, arguments) if self.eviction.limit else None
+
+    def _count_calls(self) -> int:
+        return sum(entry.calls for entry in every_entry(self.commands))
 
     def count_error(self, message: bytes) -> None:
         """Count an error reply under its code, as INFO's errorstats show it."""

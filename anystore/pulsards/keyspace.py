@@ -12,9 +12,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anystore.pulsards import notifications
+from anystore.pulsards.access import AccessFrequencies
+from anystore.pulsards.accounting import Account
 from anystore.pulsards.datatypes import Deadlines, HashValue, ScanIndex
 from anystore.pulsards.errors import WRONG_TYPE, CommandError
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from anystore.pulsards.session import Session
 
 V = TypeVar("V")
+
+#: Keys whose times to live are looked at to tell the average.
+_AVERAGED = 100
 
 #: A moment that does not come.
 NEVER = 2**63
@@ -46,6 +52,13 @@ class Keyspace:
         self.hits = 0
         self.misses = 0
         self.expired = 0
+        self.expired_fields = 0
+        self.evicted = 0
+        #: Bytes that all keys take, while an account of them is kept: see `keep_account`.
+        self.used = 0
+        self.peak_used = 0
+        self.accounted = False
+        self._new_accesses: Callable[[], dict[bytes, int]] = dict
         self.watched = 0  # (client, key) pairs under WATCH, in all databases
         #: Told of every key that changes, expiries included; none of them where nobody has to be.
         self.touch_watchers: tuple[Callable[[Database, bytes], None], ...] = ()
@@ -73,6 +86,49 @@ class Keyspace:
                     return True
         return False
 
+    def keep_account(self, wanted: bool) -> None:
+        """Begin to count what the keys take, or stop. O(N) in all keys to begin."""
+        self.used = self.peak_used = 0
+        self.accounted = wanted
+        for database in self.databases:
+            database.account = Account() if wanted else None
+            if wanted:
+                for key in database.data:
+                    self.count_memory(database, key)
+
+    def count_memory(self, database: Database, key: bytes) -> None:
+        """A key has changed while an account is kept. Amortised O(1)."""
+        account = database.account
+        if account is not None:
+            self.used += account.update(database, key)
+            if self.used > self.peak_used:
+                self.peak_used = self.used
+
+    def count_accesses(self, wanted: bool, log_factor: int, decay_minutes: int) -> None:
+        """Keep the frequency of accesses to keys, or just the last one. O(N) in all keys where that changes."""
+
+        def frequencies() -> AccessFrequencies:
+            return AccessFrequencies(lambda: self.now // 60000, log_factor, decay_minutes)
+
+        self._new_accesses = frequencies if wanted else dict
+        for database in self.databases:
+            old = database.accessed
+            counted = isinstance(old, AccessFrequencies)
+            if not wanted and not counted:
+                continue
+            new = database.accessed = self.new_accesses()
+            for key, kept in old.items():
+                if not counted:
+                    new[key] = 0
+                elif wanted:
+                    dict.__setitem__(new, key, kept)
+                else:
+                    new[key] = (kept >> 8) * 60
+
+    def new_accesses(self) -> dict[bytes, int]:
+        """What the accesses to the keys of an empty database are kept in."""
+        return self._new_accesses()
+
     def flush_all(self) -> int:
         """Empty every database; the number of keys removed."""
         return sum(database.flush() for database in self.databases)
@@ -87,7 +143,7 @@ class Keyspace:
             return
         one.touch_all_watched(two)
         two.touch_all_watched(one)
-        for name in ("data", "expires", "fields", "accessed", "_deadlines", "_scan_index"):
+        for name in ("data", "expires", "fields", "accessed", "account", "_deadlines", "_scan_index"):
             kept = getattr(one, name)
             setattr(one, name, getattr(two, name))
             setattr(two, name, kept)
@@ -103,6 +159,7 @@ class Database:
         "_deadlines",
         "_scan_index",
         "accessed",
+        "account",
         "blocked",
         "data",
         "expires",
@@ -120,7 +177,9 @@ class Database:
         self.fields = (
             Deadlines()
         )  # key of a hash -> milliseconds since 1970, when a field expires, or before that
-        self.accessed: dict[bytes, int] = {}  # key -> seconds since 1970, of the last read or change
+        #: Key -> seconds since 1970, of the last read or change; `AccessFrequencies` under an LFU policy.
+        self.accessed = keyspace.new_accesses()
+        self.account: Account | None = None  # None while nobody counts
         self.watchers: dict[bytes, dict[Session, None]] = {}
         self.blocked: dict[bytes, dict[Waiter, None]] = {}
         # (when, key), smallest first; an entry that `expires` no longer agrees with is passed over.
@@ -250,8 +309,9 @@ class Database:
                 session.lost_race = True
         if self.blocked and key in self.blocked:
             keyspace.ready[(self, key)] = None
-        for told in keyspace.touch_watchers:
-            told(self, key)
+        if keyspace.touch_watchers:
+            for told in keyspace.touch_watchers:
+                told(self, key)
 
     def count_change(self) -> None:
         """Count a change that neither who watches the key nor who waits for it is told of: an XACK, say."""
@@ -284,7 +344,10 @@ class Database:
         self.data = {}
         self.expires = {}
         self.fields = Deadlines()
-        self.accessed = {}
+        self.accessed = self.keyspace.new_accesses()
+        if self.account is not None:
+            self.keyspace.used -= self.account.total
+            self.account = Account()
         self._deadlines = []
         self._scan_index = None
         return count
@@ -323,6 +386,29 @@ class Database:
         self.keyspace.expired += 1
         self.changed(key, b"expired", notifications.EXPIRED)
 
+    def evict(self, key: bytes) -> None:
+        """Remove a key for want of memory. O(1), and freeing the value."""
+        self._delete(key)
+        self.keyspace.evicted += 1
+        self.changed(key, b"evicted", notifications.EVICTED)
+
+    def next_to_expire(self) -> tuple[int, bytes] | None:
+        """The next key to expire, and when, in milliseconds since 1970. Amortised O(log N)."""
+        return None if self._next_key_expiry() is None else self._deadlines[0]
+
+    def sample_keys(self, count: int, volatile: bool) -> list[bytes]:
+        """About so many keys at random, some of them perhaps twice; only ones with a time to live if `volatile`.
+
+        There must be one. O(count), after O(N) for the first time.
+        """
+        if not volatile:
+            index = self.scan_index()
+            return [index.random() for _ in range(count)]
+        entries = self._deadlines
+        tries = (entries[int(random() * len(entries))] for _ in range(4 * count))
+        found = [key for when, key in tries if self.expires.get(key) == when]
+        return found[:count] or [next(iter(self.expires))]
+
     def next_expiry(self) -> int | None:
         """When the next key or field expires, in milliseconds since 1970, or None. Amortised O(log N)."""
         key = self._next_key_expiry()
@@ -337,6 +423,15 @@ class Database:
                 return when
             heapq.heappop(deadlines)
         return None
+
+    def average_ttl(self) -> int:
+        """The milliseconds that keys have left to live on average, by a hundred of them; 0 without any. O(1)."""
+        some = self.expires.values() if len(self.expires) <= _AVERAGED else self._sampled_expiries()
+        left = [when - self.keyspace.now for when in some]
+        return max(0, sum(left) // len(left)) if left else 0
+
+    def _sampled_expiries(self) -> list[int]:
+        return [self.expires[key] for key in self.sample_keys(_AVERAGED, True)]
 
     def expire_due(self, limit: int) -> int:
         """Remove up to `limit` keys and fields whose time is up; how many they were. O(log N) each."""
@@ -381,6 +476,7 @@ class Database:
         due = [] if value.expires is None else value.expires.take_due(self.keyspace.now, limit)
         if due:
             value.remove_many(due)
+            self.keyspace.expired_fields += len(due)
             self.changed(key, b"hexpired", notifications.HASH)
         if value:
             self.schedule_fields(key, value)

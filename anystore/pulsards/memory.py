@@ -53,6 +53,7 @@ class MemoryStream(ByteStream):
             raise anyio.BrokenResourceError
         engine = self._engine
         engine.statistics.bytes_received += len(data)
+        engine.statistics.reads += 1
         session.receive(data if type(data) is bytes else bytes(data))
         self._deliver()
         engine.flush()
@@ -72,6 +73,7 @@ class MemoryStream(ByteStream):
             unread.clear()
             session.unsent_bytes = 0
             self._engine.statistics.bytes_sent += len(data)
+            self._engine.statistics.writes += 1
             return data
         return b"" if session.closing else None
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from anystore.pulsards.blocking import Waiter
-from anystore.pulsards.errors import CommandError
-from anystore.pulsards.scripting.shebang import parse_shebang
+from anystore.pulsards.script_flags import declared_flags
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
@@ -77,16 +76,8 @@ class Pause:
         return entry.name in _LIKE_WRITES and not self._only_reads(entry, arguments)
 
     def _only_reads(self, entry: CommandEntry, arguments: list[bytes]) -> bool:
-        """Whether the first line of a script says that it does not write."""
-        if entry.name == b"evalsha":
-            script = self._engine.scripts.find(arguments[1])
-            return script is not None and script.declares(b"no-writes")
-        if entry.name != b"eval":
-            return False
-        try:
-            flags = parse_shebang(arguments[1]).flags
-        except CommandError:
-            return False
+        """Whether the script that is to run says that it does not write."""
+        flags = declared_flags(self._engine, entry, arguments)
         return flags is not None and b"no-writes" in flags
 
     def hold(self, session: Session) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import os
 import platform
 import sys
@@ -14,6 +16,9 @@ except ImportError:  # Windows has no such module
 
 PROCESS_ID = os.getpid
 PYTHON_VERSION = platform.python_version()
+EXECUTABLE = sys.executable
+#: What hands out memory for small objects.
+ALLOCATOR = "pymalloc" if os.environ.get("PYTHONMALLOC", "pymalloc").startswith("pymalloc") else "libc"
 SYSTEM = f"{platform.system()} {platform.release()} {platform.machine()}"
 ARCHITECTURE_BITS = 64 if sys.maxsize > 2**32 else 32
 
@@ -36,15 +41,37 @@ def peak_resident_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def release_memory() -> None:
+    """Give memory that is free back to the system, as far as Python and the C library let it. O(objects)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:  # glibc alone has it
+        trim(0)
+
+
+def system_memory() -> int | None:
+    """The memory of the machine, in bytes."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
 def cpu_seconds() -> dict[str, float]:
     """The processor time used so far, in seconds, by INFO's names."""
     times = os.times()
-    return {
+    found = {
         "used_cpu_sys": times.system,
         "used_cpu_user": times.user,
         "used_cpu_sys_children": times.children_system,
         "used_cpu_user_children": times.children_user,
     }
+    if resource is not None and hasattr(resource, "RUSAGE_THREAD"):
+        # Asked for by a command, so in the thread that serves.
+        usage = resource.getrusage(resource.RUSAGE_THREAD)
+        found["used_cpu_sys_main_thread"] = usage.ru_stime
+        found["used_cpu_user_main_thread"] = usage.ru_utime
+    return found
 
 
 def allow_open_files(count: int) -> None:

@@ -62,6 +62,7 @@ class _Connection:
             return
         statistics = session.engine.statistics
         statistics.bytes_received += len(data)
+        statistics.reads += 1
         session.receive(data)
         if session.has_output() or session.closing:
             self.deliver()
@@ -82,7 +83,9 @@ class _Connection:
                 except OSError:
                     self.close()
                     return
-                session.engine.statistics.bytes_sent += sent
+                statistics = session.engine.statistics
+                statistics.bytes_sent += sent
+                statistics.writes += 1
                 if sent < len(data):
                     self.unsent = memoryview(data)[sent:]
                     session.hold(len(self.unsent))
@@ -108,6 +111,7 @@ class _Connection:
             return
         session = self.session
         session.engine.statistics.bytes_sent += sent
+        session.engine.statistics.writes += 1
         session.unsent_bytes -= sent
         if sent < len(self.unsent):
             self.unsent = self.unsent[sent:]

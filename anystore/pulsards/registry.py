@@ -5,7 +5,7 @@ Arity, flags and key positions are never restated here: they come from `anystore
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from anystore import spec
@@ -50,12 +50,15 @@ class CommandEntry:
         "alone",
         "calls",
         "deny_oom",
+        "durations",
         "elapsed_ns",
         "failed",
         "function",
         "in_transaction",
+        "is_fast",
         "is_monitored",
         "is_tracked",
+        "long_durations",
         "maximum",
         "minimum",
         "name",
@@ -78,6 +81,7 @@ class CommandEntry:
         self.minimum = abs(arity)
         self.maximum = arity if arity > 0 else _NO_LIMIT
         self.writes = "write" in flags
+        self.is_fast = "fast" in flags
         self.deny_oom = "denyoom" in flags
         self.no_auth = "no_auth" in flags
         self.no_multi = "no_multi" in flags
@@ -91,14 +95,14 @@ class CommandEntry:
         self.subcommands: dict[bytes, CommandEntry] = {}
         #: What runs when a command with subcommands is called without any (COMMAND); `function` is None then.
         self.alone: CommandEntry | None = None
-        self.calls = 0
-        self.elapsed_ns = 0
-        self.rejected = 0
-        self.failed = 0
+        self.reset_counters()
 
     def reset_counters(self) -> None:
         """Set the counters of this command and its subcommands to zero, as CONFIG RESETSTAT does."""
         self.calls = self.elapsed_ns = self.rejected = self.failed = 0
+        #: How often it took how long: see `anystore.pulsards.latency`.
+        self.durations: list[int] = []
+        self.long_durations: dict[int, int] = {}
         for entry in self.subcommands.values():
             entry.reset_counters()
 
@@ -111,6 +115,15 @@ class CommandEntry:
         entry.subcommands = {word: child.renamed() for word, child in self.subcommands.items()}
         entry.alone = None if self.alone is None else self.alone.renamed()
         return entry
+
+
+def every_entry(table: Mapping[bytes, CommandEntry]) -> Iterator[CommandEntry]:
+    """Every command of a table once, each followed by its subcommands."""
+    for entry in dict.fromkeys(table.values()):
+        yield entry
+        if entry.alone is not None:
+            yield entry.alone
+        yield from entry.subcommands.values()
 
 
 #: Run at once inside MULTI instead of being queued.

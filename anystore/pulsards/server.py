@@ -14,7 +14,7 @@ from anyio import AsyncContextManagerMixin
 from anyio.abc import TaskStatus
 
 from anystore.exceptions import ImproperlyConfigured
-from anystore.pulsards import reactor, streams, tls
+from anystore.pulsards import process, reactor, streams, tls
 from anystore.pulsards.addresses import Address, configured_addresses, given_addresses, host_and_port
 from anystore.pulsards.clock import Clock
 from anystore.pulsards.config import Config, Refused
@@ -69,6 +69,7 @@ class PulsarDS(AsyncContextManagerMixin):
             except ValueError as error:
                 raise ImproperlyConfigured(str(error)) from None
         self.engine = Engine(config, clock)
+        self.engine.startup_memory = process.resident_bytes() or 0
         self.addresses: tuple[str, ...] = ()
         self._running = False
         self._listeners: list[Listener] = []
@@ -137,6 +138,10 @@ class PulsarDS(AsyncContextManagerMixin):
         self.addresses = tuple(str(listener.address) for listener in listeners)
         ports = [listener.address.port for listener in listeners]
         self.engine.port = next((port for port in ports if port > 0), 0)
+        self.engine.listening = tuple(
+            f"name={kind},bind={host}" + (f",port={port}" if port > 0 else "")
+            for kind, host, port, _ in (listener.address for listener in listeners)
+        )
 
     def _tell_config(self) -> None:
         """Let CONFIG GET show what has been given to the constructor in place of directives."""

@@ -414,6 +414,16 @@ class Session(Context):
         return len(self.channels) + len(self.patterns) + len(self.shard_channels)
 
     @property
+    def queued_bytes(self) -> int:
+        """What the commands of the transaction that is being queued take, in bytes. O(arguments)."""
+        return sum(sum(map(len, arguments)) for _, arguments in self.queue or ())
+
+    @property
+    def footprint(self) -> int:
+        """What the client's buffers hold, in bytes: a command begun, commands queued, what it has not read."""
+        return self.parser.buffered + self.unsent_bytes + self.queued_bytes
+
+    @property
     def can_idle_out(self) -> bool:
         """Whether the directive `timeout` applies: subscribers and parked clients idle by nature."""
         return not self.subscriptions and self.waiter is None and not self.monitoring and not self.closing

@@ -122,6 +122,7 @@ async def serve_stream(
                 queue.clear()
                 await stream.send(data)
                 engine.statistics.bytes_sent += len(data)
+                engine.statistics.writes += 1
                 session.unsent_bytes -= len(data)
             if session.closing:
                 break
@@ -134,6 +135,7 @@ async def serve_stream(
             try:
                 async for data in stream:
                     engine.statistics.bytes_received += len(data)
+                    engine.statistics.reads += 1
                     session.receive(data)
                     deliver()
                     engine.flush()

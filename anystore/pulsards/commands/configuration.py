@@ -80,10 +80,12 @@ def config_rewrite(ctx: Context, args: list[bytes]) -> SimpleString:
 def config_resetstat(ctx: Context, args: list[bytes]) -> SimpleString:
     """CONFIG RESETSTAT — O(N) in the commands. Since 2.0."""
     engine = ctx.engine
-    engine.statistics.reset()
-    engine.keyspace.hits = engine.keyspace.misses = engine.keyspace.expired = 0
+    keyspace = engine.keyspace
+    keyspace.hits = keyspace.misses = keyspace.expired = keyspace.expired_fields = keyspace.evicted = 0
     for entry in engine.commands.values():
         entry.reset_counters()
+    engine.eviction.reset()
+    engine.statistics.reset(keyspace.now)
     return OK
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.addresses import is_local
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, CommandError
@@ -59,7 +60,12 @@ def _debug_object(ctx: Context, args: list[bytes]) -> SimpleString:
     value = ctx.db.peek(args[2])
     if value is None:
         raise CommandError(NO_SUCH_KEY)
-    idle = ctx.engine.keyspace.now // 1000 - ctx.db.accessed.get(args[2], 0)
+    accessed = ctx.db.accessed
+    seconds = ctx.engine.keyspace.now // 1000
+    if isinstance(accessed, AccessFrequencies):
+        idle = seconds - accessed.minute_of(args[2]) * 60
+    else:
+        idle = seconds - accessed.get(args[2], 0)
     return SimpleString(b"Value at:0x%x refcount:1 lru_seconds_idle:%d" % (id(value), max(0, idle)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.commands.arguments import integer
 from anystore.pulsards.context import Context
 from anystore.pulsards.datatypes import HashValue
@@ -36,6 +37,7 @@ class _Options(NamedTuple):
     replace: bool
     absolute: bool
     idle: int | None
+    frequency: int | None
 
 
 def _options(args: list[bytes]) -> _Options:
@@ -56,7 +58,6 @@ def _options(args: list[bytes]) -> _Options:
             if idle < 0:
                 raise CommandError(INVALID_IDLE_TIME)
         elif word == b"FREQ" and more and idle is None:
-            # Checked and not kept: there is no LFU policy that would read it.
             position += 1
             frequency = integer(args[position])
             if not 0 <= frequency <= 255:
@@ -64,7 +65,7 @@ def _options(args: list[bytes]) -> _Options:
         else:
             raise CommandError(SYNTAX)
         position += 1
-    return _Options(replace, absolute, idle)
+    return _Options(replace, absolute, idle, frequency)
 
 
 @command("restore")
@@ -102,7 +103,11 @@ def restore(ctx: Context, args: list[bytes]) -> bytes:
     if when:
         db.set_expiry(key, when)
     db.schedule_fields(key, value)
-    if options.idle is not None:
+    # Each is kept only where it is what eviction goes by, and not looked at otherwise.
+    if isinstance(db.accessed, AccessFrequencies):
+        if options.frequency is not None:
+            db.accessed.put(key, options.frequency)
+    elif options.idle is not None:
         db.accessed[key] = now // 1000 - options.idle
     db.changed(key, b"restore", GENERIC)
     return OK

@@ -68,7 +68,7 @@ def _run(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
     if read_only and may_write:
         raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
     entry = engine.commands[args[0].lower()]
-    call = command_runner(ctx, read_only=not may_write)
+    call = command_runner(ctx, read_only=not may_write, allow_oom=function.declares(b"allow-oom"))
     try:
         reply = engine.libraries.run(function, args[3 : 3 + count], args[3 + count :], call)
     except ScriptError as error:

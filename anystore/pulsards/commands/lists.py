@@ -198,7 +198,7 @@ def lset(ctx: Context, args: list[bytes]) -> SimpleString:
     index = integer(args[2])
     if not -len(value) <= index < len(value):
         raise CommandError(INDEX_OUT_OF_RANGE)
-    value[index] = args[3]
+    value.replace(index, args[3])
     db.changed(key, b"lset", LIST)
     return OK
 

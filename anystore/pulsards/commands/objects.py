@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.numbers import parse_integer
@@ -14,6 +15,15 @@ from anystore.resp.types import SimpleString
 _EMBEDDED: Final = 44
 _SHARED_INTEGERS: Final = 10000
 _SHARED: Final = 2**31 - 1
+
+_ADJUST: Final = (
+    b"Please note that when switching between policies at runtime LRU and LFU data will take some time "
+    b"to adjust."
+)
+_NO_IDLE_TIME: Final = b"ERR An LFU maxmemory policy is selected, idle time not tracked. " + _ADJUST
+_NO_FREQUENCY: Final = (
+    b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. " + _ADJUST
+)
 
 _HELP: Final = (
     b"OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -66,18 +76,23 @@ def object_idletime(ctx: Context, args: list[bytes]) -> int | None:
     db = ctx.db
     if db.peek(args[2]) is None:
         return None
+    if isinstance(db.accessed, AccessFrequencies):
+        raise CommandError(_NO_IDLE_TIME)
     return max(ctx.engine.keyspace.now // 1000 - db.accessed[args[2]], 0)
 
 
 @command("object|freq")
 def object_freq(ctx: Context, args: list[bytes]) -> int | None:
-    """OBJECT FREQ key → an error, as no access frequencies are kept; null without a key."""
-    if ctx.db.peek(args[2]) is None:
+    """OBJECT FREQ key → how often it was asked for, as a logarithmic counter; null without a key. O(1).
+
+    An error without an LFU policy.
+    """
+    db = ctx.db
+    if db.peek(args[2]) is None:
         return None
-    raise CommandError(
-        b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
-        b"switching between policies at runtime LRU and LFU data will take some time to adjust."
-    )
+    if not isinstance(db.accessed, AccessFrequencies):
+        raise CommandError(_NO_FREQUENCY)
+    return db.accessed.frequency(args[2])
 
 
 @command("object|help")

@@ -114,7 +114,8 @@ def _run(
         raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
     engine = ctx.engine
     entry = engine.commands[name.lower()]
-    call = command_runner(ctx, read_only=read_only or not may_write)
+    allow_oom = script.declares(b"allow-oom")
+    call = command_runner(ctx, read_only=read_only or not may_write, allow_oom=allow_oom)
     try:
         reply = engine.scripts.run(script, keys, arguments, call)
     except ScriptError as error:
@@ -129,10 +130,11 @@ def _run(
     return reply
 
 
-def command_runner(ctx: Context, *, read_only: bool) -> Call:
+def command_runner(ctx: Context, *, read_only: bool, allow_oom: bool = False) -> Call:
     """What runs the commands of one run of a script for `ctx`: as a caller of its own, with its own database."""
     engine = ctx.engine
     context = ScriptContext(ctx)
+    context.allow_oom = allow_oom
     lookup = engine.commands.get
     engine.script_caller = ctx.session
     user = ctx.session.user
@@ -155,7 +157,7 @@ def command_runner(ctx: Context, *, read_only: bool) -> Call:
     return call
 
 
-def _checked_entry(context: Context, arguments: list[bytes], *, read_only: bool) -> CommandEntry:
+def _checked_entry(context: ScriptContext, arguments: list[bytes], *, read_only: bool) -> CommandEntry:
     """The entry of a command that a script may run now; `CommandError` where it may not."""
     engine = context.engine
     entry = engine.commands.get(arguments[0]) or engine.commands.get(arguments[0].lower())
@@ -175,7 +177,7 @@ def _checked_entry(context: Context, arguments: list[bytes], *, read_only: bool)
         raise _rejection(context, entry, denied)
     if read_only and (entry.writes or entry.name in _MAY_REPLICATE):
         raise _rejection(context, entry, _READ_ONLY)
-    refusal = engine.refusal(context.session, entry, arguments) if engine.guarded else None
+    refusal = engine.eviction.refusal_in_script(context, entry) if engine.guarded else None
     if refusal is not None:
         raise _rejection(context, entry, refusal)
     return entry

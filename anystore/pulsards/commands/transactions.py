@@ -51,12 +51,10 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
     session.exec_replies = replies
     try:
         for entry, arguments in queue:
-            # A command before this one may have changed what is allowed: a password set, memory used up.
+            # A command before this one may have changed what is allowed: a password set, a user's rights.
             refusal = (
                 engine.acl.refusal_in_exec(session, entry, arguments) if session.user.restricted else None
             )
-            if refusal is None and engine.guarded:
-                refusal = engine.refusal(session, entry, arguments)
             if refusal is not None:
                 replies.append(session.rejection(entry, refusal))
             else:

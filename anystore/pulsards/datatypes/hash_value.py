@@ -13,10 +13,11 @@ class HashValue(Collection[bytes]):
     """A hash: a dict from field to value, fields in the order in which they were first set.
 
     `expires` is None as long as no field has an expiry, else a dict from field to the millisecond of the
-    epoch at which it goes; whoever reads fields by the clock looks there (the type has no clock).
+    epoch at which it goes; whoever reads fields by the clock looks there (the type has no clock). `rewritten`
+    counts the bytes of values that took the place of others, for whoever keeps account of memory.
     """
 
-    __slots__ = ("_peak", "_spilled", "_widest", "expires")
+    __slots__ = ("_peak", "_spilled", "_widest", "expires", "rewritten")
 
     type_name: ClassVar[bytes] = b"hash"
 
@@ -24,6 +25,7 @@ class HashValue(Collection[bytes]):
         # Not by super(): one frame less for each key that is created.
         self._index = None
         self.expires: Deadlines | None = None
+        self.rewritten = 0
         self._peak = 0
         self._widest = 0
         self._spilled = False
@@ -39,8 +41,10 @@ class HashValue(Collection[bytes]):
                 self._widest = len(field)
             if len(self) > self._peak:
                 self._peak = len(self)
-        elif self.expires is not None:
-            self._unexpire(field)
+        else:
+            self.rewritten += len(value)
+            if self.expires is not None:
+                self._unexpire(field)
         if len(value) > self._widest:
             self._widest = len(value)
         return new
@@ -61,7 +65,10 @@ class HashValue(Collection[bytes]):
             self._widest = widest
         if len(self) > self._peak:
             self._peak = len(self)
-        return len(self) - before
+        new = len(self) - before
+        if new < len(fields):
+            self.rewritten += sum(map(len, pairs))
+        return new
 
     def remove(self, field: bytes) -> bool:
         """Remove a field; whether it was there. O(1)."""

@@ -21,7 +21,7 @@ class ListValue(deque[bytes]):
     `len()`, indexing. O(1) at the ends, O(n / 64) by index.
     """
 
-    __slots__ = ("_spilled",)
+    __slots__ = ("_rewritten", "_spilled")
 
     type_name: ClassVar[bytes] = b"list"
 
@@ -68,6 +68,16 @@ class ListValue(deque[bytes]):
         for _ in range(start):
             self.popleft()
 
+    @property
+    def rewritten(self) -> int:
+        """The bytes of elements put in elsewhere than at the ends, for whoever keeps account of memory."""
+        return getattr(self, "_rewritten", 0)
+
+    def replace(self, index: int, element: bytes) -> None:
+        """LSET: put `element` in the place of the one at `index`, which must be there. O(n / 64)."""
+        self[index] = element
+        self._rewritten = self.rewritten + len(element)
+
     def insert_beside(self, pivot: bytes, element: bytes, before: bool) -> bool:
         """LINSERT: put `element` before or after the first `pivot`; False when there is none. O(n)."""
         try:
@@ -75,6 +85,7 @@ class ListValue(deque[bytes]):
         except ValueError:
             return False
         self.insert(position if before else position + 1, element)
+        self._rewritten = self.rewritten + len(element)
         return True
 
     def remove_matching(self, element: bytes, count: int) -> int:
