@@ -87,15 +87,18 @@ class RequestParser:
             whole = not reader.has_data()
         except (hiredis.ProtocolError, TypeError):
             whole = False
-        # hiredis reads replies, so it lets pass what no request may hold: other types, nested arrays, nulls.
-        # Counting the type marks at line starts finds all of them; a value that happens to hold such a mark
-        # only costs the detour through the strict parser.
-        if (
-            whole
-            and data.count(b"\r\n$") == arguments
-            and data.count(b"\r\n*") == len(commands) - 1
-            and b"\r\n$-" not in data
-            and data[:2] != b"*0"
+        # hiredis reads replies, so it lets pass what no request may hold: other types, nested arrays, nulls,
+        # and empty arrays, which are no commands. Counting the type marks at line starts finds all of them.
+        # A value that happens to hold such a mark (the `*` of XADD) is told from them by writing what was read.
+        if whole and (
+            (
+                data.count(b"\r\n$") == arguments
+                and data.count(b"\r\n*") == len(commands) - 1
+                and b"\r\n$-" not in data
+                and b"\r\n*0" not in data
+                and data[:2] != b"*0"
+            )
+            or _is_written_so(commands, data)
         ):
             return commands
         self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
@@ -213,6 +216,16 @@ def _parse_length(text: bytearray) -> int | None:
 
 _ESCAPES: Final = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}  # \n \r \t \b \a
 _SPACES: Final = b" \n\r\t\v\f\0"
+
+
+def _is_written_so(commands: list[list[bytes]], data: bytes) -> bool:
+    """Whether these are commands, and `data` is what a client sends for them. Linear in the size of `data`."""
+    try:
+        # The stubs have a tuple of one.
+        written = [hiredis.pack_command(tuple(one)) for one in commands]  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return all(commands) and b"".join(written) == data
 
 
 def split_arguments(line: bytes) -> list[bytes] | None:
