@@ -147,12 +147,17 @@ def set_up_connection(sock: socket.socket, config: Config) -> None:
     sock.setblocking(False)
     if sock.family == getattr(socket, "AF_UNIX", None):
         return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    interval = config.values["tcp-keepalive"]
-    if not interval:
-        return
+    # Some systems refuse options to a connection that its client has left already; reading from it tells.
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        interval = config.values["tcp-keepalive"]
+        if interval:
+            _keep_alive(sock, interval)
+
+
+def _keep_alive(sock: socket.socket, interval: int) -> None:
+    """Ask after so many seconds of silence whether the client is there, then three times in as much time again."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # Asked after so many seconds of silence, then three times in the same time again, as in Redis.
     for name, value in (
         ("TCP_KEEPIDLE", interval),
         ("TCP_KEEPINTVL", max(1, interval // 3)),

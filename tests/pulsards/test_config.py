@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from anystore.exceptions import ImproperlyConfigured
+from anystore.pulsards import PulsarDS
 from anystore.pulsards.config import Config, Refused
 from anystore.pulsards.config_file import parse_options
 from anystore.pulsards.config_table import DIRECTIVES, why_refused
@@ -294,6 +295,14 @@ class TestStarting:
         }
         assert config.users == [["a", "on"], ["b", "off"]]
         assert config.renames == [("GET", "g")]
+
+    def test_too_many_words(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match="command line: directive 'timeout': wrong number"):
+            Config(lines=parse_options(["--timeout", "1", "2"]))
+
+    def test_settings_come_from_one_place(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match="either config or single directives"):
+            PulsarDS(config=Config(), timeout=5)
 
     def test_values_harmless_here_are_taken(self) -> None:
         Config(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
 import tempfile
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import anyio.abc
@@ -17,6 +18,8 @@ from anystore import create_store
 from anystore.exceptions import ResponseError
 from anystore.pulsards import PulsarDS, reactor, streams
 from anystore.pulsards.addresses import Address, is_local, parse_address
+from anystore.pulsards.config import Config
+from anystore.pulsards.listeners import set_up_connection
 from tests.servers import free_port
 
 pytestmark = pytest.mark.anyio
@@ -143,6 +146,36 @@ class TestConnections:
                 assert await ask_on(stream, "CONFIG", "SET", "maxclients", "2") == b"OK"
                 assert await ask(port_of(server), "PING") == b"PONG"
             assert server.engine.statistics.connections_rejected == 1
+
+
+class FlakyListener(socket.socket):
+    """Fails to accept a few times, as when descriptors run out."""
+
+    failures: ClassVar[list[int]] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.failures:
+            raise OSError(self.failures.pop(), "cannot accept")
+        return super().accept()
+
+
+async def test_failing_to_accept_does_not_end_the_listening(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FlakyListener, "failures", [errno.EMFILE, errno.ECONNABORTED, errno.EMFILE])
+    monkeypatch.setattr(streams, "_OUT_OF_DESCRIPTORS", 0.001)
+    server = PulsarDS(bind=())
+    with FlakyListener(fileno=socket.create_server(("127.0.0.1", 0)).detach()) as listener:
+        listener.setblocking(False)
+        async with anyio.create_task_group() as group:
+            group.start_soon(streams.serve_listener, server.engine, listener, group)
+            assert await ask(listener.getsockname()[1], "PING") == b"PONG"
+            group.cancel_scope.cancel()
+    assert not FlakyListener.failures
+
+
+def test_options_refused_to_a_client_that_has_gone() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:  # which has no TCP options
+        set_up_connection(sock, Config())
+        assert sock.getblocking() is False
 
 
 @pytest.fixture

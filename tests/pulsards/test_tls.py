@@ -11,7 +11,7 @@ import pytest
 
 from anystore import create_store
 from anystore.exceptions import ConnectionFailed, ImproperlyConfigured, ResponseError
-from anystore.pulsards import PulsarDS
+from anystore.pulsards import PulsarDS, streams
 from anystore.pulsards.config import Config
 from anystore.pulsards.tls import server_context
 from tests.pulsards.certificates import PASSWORD, Certificates, make_certificates
@@ -127,6 +127,15 @@ class TestHandshake:
                 async with create_store(server.dsn, ssl_ca_certs=made.authority) as store:
                     assert await store.ping()
             assert server.engine.statistics.connections_received == 1
+
+    async def test_who_says_nothing_is_let_go_after_a_while(
+        self, made: Certificates, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(streams, "_HANDSHAKE", 0.02)
+        async with server_of(made) as server:
+            async with await anyio.connect_tcp("127.0.0.1", port_of(server)) as stream:
+                with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                    await stream.receive()
 
     async def test_clients_that_have_to_show_a_certificate(self, made: Certificates) -> None:
         required = {"tls_auth_clients": "yes", "tls_ca_cert_file": made.authority}
