@@ -143,8 +143,10 @@ class AclCommands(Commands[S]):
             keys: Patterns of keys, with `~`, `%R~` or `%W~` in front, or nothing, which means `~`.
             channels: Patterns of channels.
             selectors: Further rights, each of a command (`+get`) and a pattern of keys.
-            reset, reset_keys, reset_channels, reset_passwords: Take away what there is, of all or of one kind,
-                before the other rules apply.
+            reset: Take away what there is before the other rules apply.
+            reset_keys: The same, for patterns of keys.
+            reset_channels: The same, for patterns of channels.
+            reset_passwords: The same, for passwords.
 
         Raises `InvalidArgument` for one without its sign, `ResponseError` for what the server does not know.
         Since 6.0.0, `selectors` since 7.0.0. https://valkey.io/commands/acl-setuser/
