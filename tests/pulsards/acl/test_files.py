@@ -75,7 +75,7 @@ class TestLoading:
             b"",
             b"user a on nopass +get ~a* &c\nuser default on nopass ~* &* +@all\n",
             b"\n\n  user  a   on  \n\t\r\nuser b off >p (~x +set) (~y +get)\n",
-            b"user b on +@all -@dangerous\nuser a on +@read -get +config|get",
+            b"user b on +@all -@dangerous\nuser a on +@read -get\nuser c on +config|get",
             b"user a on\nuser a off\n",
             b"nonsense\n",
             b"user\n",
