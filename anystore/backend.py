@@ -56,7 +56,6 @@ class Receiver(Protocol):
             anyio.ClosedResourceError: The receiver was closed, before or while waiting.
             OSError: The connection broke.
         """
-        raise NotImplementedError
 
     def take(self) -> bytes | None:
         """Bytes that a cancelled `receive` left behind."""
@@ -87,7 +86,6 @@ class Backend(Protocol):
 
     def receiver(self, sock: socket.socket) -> Receiver:
         """A receiver for `sock`, which must be non-blocking."""
-        raise NotImplementedError
 
 
 def current_token() -> object:

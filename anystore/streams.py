@@ -95,7 +95,13 @@ class SocketByteStream(ByteStream):
             raise anyio.BrokenResourceError from error
 
     async def wait_send(self) -> None:
-        await anyio.wait_writable(self._sock)
+        while True:
+            try:
+                return await anyio.wait_writable(self._sock)
+            except anyio.ClosedResourceError:
+                # `interrupt` may wake whoever waits for the socket, whatever for.
+                if self._closed:
+                    raise
 
     def interrupt(self) -> None:
         self._receiver.interrupt()
@@ -158,6 +164,7 @@ class SocketByteStream(ByteStream):
         if not self._closed:
             self._closed = True
             self._receiver.close()
+            anyio.notify_closing(self._sock)  # for a task in `wait_send`
             self._sock.close()
 
     async def aclose(self) -> None:

@@ -32,7 +32,7 @@ from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
 
 from anystore.backend import Waiter, current_backend
-from anystore.exceptions import CommandTimeout, ProtocolError
+from anystore.exceptions import CommandTimeout, ProtocolError, ResponseError
 from anystore.redis.entries import STREAM_ERRORS, Baton, Bundle, ConnectionLost, Entry, Packed, waiter_of
 from anystore.redis.outgoing import Outgoing, Part
 from anystore.redis.timekeeper import Timekeeper
@@ -149,7 +149,7 @@ class Connection:
                 self._check_end()
             now = self._time()
             if now - self._used > self._idle_limit:
-                await self._check_health(now)
+                await self._check_health()
             self._used = now
             if self._lost is not None:
                 return ConnectionLost(self._lost, written=False)
@@ -310,6 +310,8 @@ class Connection:
                 return False
             if reply.__class__ is PushNotification:
                 self._push(reply)
+                if self._lost is not None:
+                    return False
                 continue
             del fifo[0]
             if not entry.done():
@@ -324,6 +326,10 @@ class Connection:
         reply = self._parser.gets()
         if reply is NOT_ENOUGH:
             return False
+        if isinstance(reply, ResponseError):
+            raise anyio.BrokenResourceError(
+                str(reply)
+            )  # its last words, of a server that is full, for instance
         if reply.__class__ is not PushNotification:
             raise ProtocolError("the server sent a reply that nobody had asked for")
         self._push(reply)
@@ -341,12 +347,16 @@ class Connection:
                 return False
             if reply.__class__ is PushNotification:
                 self._push(reply)
+                if self._lost is not None:
+                    return False
                 continue
             replies.append(reply)
             if len(replies) == bundle.count:
                 del self._fifo[0]
                 if not bundle.waiter.done():
                     bundle.waiter.set_result(None)
+                if bundle.left_open:
+                    raise anyio.BrokenResourceError("the server began a transaction and refused to end it")
                 return True
         return None
 
@@ -396,9 +406,9 @@ class Connection:
         except STREAM_ERRORS as error:
             self.close(error)
 
-    async def _check_health(self, now: float) -> None:
+    async def _check_health(self) -> None:
         """Close the connection if the server does not answer PING in time; any answer will do, an error, too."""
-        self._used = now
+        self._used = inf  # the PING itself needs no check
         with anyio.move_on_after(HEALTH_SECONDS) as scope:
             await self.request(PING)
         if scope.cancelled_caught:
@@ -409,7 +419,7 @@ class Connection:
         self._check_end()
         now = self._time()
         if self._lost is None and (self._nowait is None or now - self._used > self._idle_limit):
-            await self._check_health(now)
+            await self._check_health()
         self._used = now
         return not self.closed
 

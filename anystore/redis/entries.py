@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import anyio
 
 from anystore.backend import Waiter
-from anystore.exceptions import ConnectionFailed, ProtocolError
+from anystore.exceptions import ConnectionFailed, ExecAbort, ProtocolError, ResponseError
 
 __all__ = ("STREAM_ERRORS", "Baton", "Bundle", "ConnectionLost", "Entry", "Packed", "waiter_of")
 
@@ -64,6 +64,14 @@ class Bundle:
     def reset(self) -> None:
         """Make it ready to be sent, again perhaps."""
         self.replies: list[Any] = []
+
+    @property
+    def left_open(self) -> bool:
+        """Whether it was a transaction that the server began, by MULTI, and then neither carried out nor dropped."""
+        if not self.atomic or isinstance(self.replies[0], ResponseError):
+            return False
+        last = self.replies[-1]
+        return isinstance(last, ResponseError) and not isinstance(last, ExecAbort)
 
 
 Entry: TypeAlias = Waiter | Bundle

@@ -19,9 +19,7 @@ from anystore.exceptions import (
     AuthenticationError,
     ConnectionFailed,
     NoPermission,
-    ProtocolError,
     ResponseError,
-    StoreError,
     UnsupportedProtocol,
 )
 from anystore.redis.connection import Connection, Spawn
@@ -135,6 +133,9 @@ async def _ask(connection: Connection, *commands: tuple[Any, ...]) -> list[Any]:
         raise failure.__cause__ or failure
     if failure is not None:
         raise failure
+    if "max number of clients" in str(bundle.replies[0]):
+        # Not an answer to what was asked: the server is full, and one to come back to.
+        raise ConnectionFailed(str(bundle.replies[0]))
     return bundle.replies
 
 
@@ -172,7 +173,7 @@ async def _hello(connection: Connection, profile: Profile) -> bool:
     # comes out in RESP2's own.
     if isinstance(reply, UnsupportedProtocol) or reply.code == "ERR":
         return False
-    raise _refused(reply)
+    raise reply
 
 
 async def _log_in(connection: Connection, profile: Profile) -> None:
@@ -183,10 +184,3 @@ async def _log_in(connection: Connection, profile: Profile) -> None:
     (reply,) = await _ask(connection, ("AUTH", *user, profile.password))
     if isinstance(reply, ResponseError):
         raise reply if reply.code != "ERR" else AuthenticationError(str(reply))
-
-
-def _refused(reply: ResponseError) -> StoreError:
-    """What a refusal to greet us means: a server that is full or starting is one to come back to."""
-    if "max number of clients" in str(reply):
-        return ConnectionFailed(str(reply))
-    return reply if isinstance(reply, StoreError) else ProtocolError(str(reply))

@@ -6,7 +6,6 @@ Source: https://valkey.io/commands/monitor/
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
@@ -87,10 +86,9 @@ class Monitor:
     async def __anext__(self) -> MonitoredCommand:
         return await self.next_command()
 
-    async def listen(self) -> AsyncIterator[MonitoredCommand]:
-        """The commands, one by one; the same as iterating over the monitor itself."""
-        while True:
-            yield await self.next_command()
+    def listen(self) -> Self:
+        """The commands, one by one: the monitor itself, to be iterated over."""
+        return self
 
     async def next_command(self) -> MonitoredCommand:
         """Wait for the next command. Cancelled, it loses none.

@@ -334,10 +334,8 @@ class Pipeline(CoreCommands[S]):
                 return []
             atomic = self.is_transaction or self._explicit
             replies = await self._send(queue, atomic)
-        except BaseException:
-            self._give_up()
-            raise
         finally:
+            # The pool closes it if a reply is still due on it.
             connection, self._watching = self._watching, None
             if connection is not None:
                 self.store.pool.release(connection)

@@ -69,7 +69,13 @@ class SharedConnection:
         return reply if convert is None else convert(reply)
 
     async def call_bundle(self, packed: Packed, bundle: Bundle, read_only: Callable[[], bool]) -> None:
-        """Carry out a bundle of commands, whose replies, errors among them, are in the bundle afterwards."""
+        """Carry out a bundle of commands, whose replies, errors among them, are in the bundle afterwards.
+
+        Args:
+            packed: The commands.
+            bundle: Takes the replies.
+            read_only: Asked, when the connection was lost, whether the commands may be carried out again.
+        """
         if current_token() is not self._token:
             raise _elsewhere()
         connection = self._live or await self.connection()

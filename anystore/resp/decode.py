@@ -55,10 +55,6 @@ class ReplyDecoder:
             self._position = 0
         self._buffer += data
 
-    def rest(self) -> bytes:
-        """The bytes that follow the last reply; sensible between replies only."""
-        return bytes(memoryview(self._buffer)[self._position :])
-
     @property
     def within(self) -> bool:
         """Whether a reply has been begun, or bytes are left."""

@@ -103,6 +103,9 @@ class TestOwnership:
         before = tasks_of_the_loop()
         async with store_at(valkey.dsn, command_timeout=1) as store:
             await use(store)
+            connection = await store.shared.connection()
+            connection.listen()
+            await anyio.wait_all_tasks_blocked()
             assert tasks_of_the_loop() > before
         assert tasks_of_the_loop() == before
 

@@ -5,11 +5,13 @@ Most tests run on connections that only pretend, so that they can fail, hang and
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import anyio
 import pytest
+import uvloop
 from anyio.lowlevel import checkpoint
 
 from anystore.exceptions import CommandTimeout, ConnectionFailed, StoreError
@@ -287,6 +289,28 @@ class TestFailures:
                 await checkpoint()
             pool.release(holder)
         assert counts(pool) == (0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("idle", [False, True])
+def test_b6_asyncios_own_way_to_cancel(run: Callable[[Any], Any], idle: bool) -> None:
+    """It reaches a task whose grant is on its way already, which anyio's does not: the grant goes to the next one."""
+
+    async def main() -> None:
+        pool = make(Opener(), limit=1)
+        first = await pool.acquire()
+        waiting = [asyncio.ensure_future(pool.acquire()) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        if not idle:
+            cast(Any, first).reusable = False
+        pool.release(first)
+        waiting[0].cancel()
+        second = await asyncio.wait_for(waiting[1], 1)
+        assert (second is first) is idle
+        assert waiting[0].cancelled()
+        assert counts(pool) == (1, 0, 0, 0)
+
+    run(main())
 
 
 class TestOnAServer:

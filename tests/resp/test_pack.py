@@ -23,6 +23,10 @@ class Name(bytes):
     pass
 
 
+class Ratio(float):
+    pass
+
+
 ARGUMENTS = st.one_of(
     st.binary(),
     st.text(st.characters(exclude_categories=["Cs"])),
@@ -74,6 +78,26 @@ class TestPackCommand:
     def test_values(self, argument: Any, expected: bytes) -> None:
         assert pack_command(("X", argument)) == b"*2\r\n$1\r\nX\r\n$%d\r\n%b\r\n" % (len(expected), expected)
         assert encode_arguments([argument]) == [expected]
+
+    def test_unusual_types_together(self) -> None:
+        arguments = [
+            "X",
+            Colour.RED,
+            Level.HIGH,
+            Name(b"x"),
+            Ratio(1.5),
+            bytearray(b"y"),
+            memoryview(b"abc")[::-1],
+        ]
+        assert pack_command(arguments).split(b"\r\n")[2::2] == [
+            b"X",
+            b"red",
+            b"3",
+            b"x",
+            b"1.5",
+            b"y",
+            b"cba",
+        ]
 
     @pytest.mark.parametrize("argument", [None, True, False])
     def test_what_redis_has_no_form_for_is_refused(self, argument: Any) -> None:

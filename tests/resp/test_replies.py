@@ -188,6 +188,10 @@ class TestReplies:
         assert parsed(b":1\r\n" + attribute + b"*2\r\n" + attribute + b":2\r\n:3\r\n:4\r\n") == [1, [2, 3], 4]
         assert parsed(b"|0\r\n+OK\r\n") == [b"OK"]
 
+    def test_nulls_behind_an_attribute(self) -> None:
+        attribute = b"|1\r\n+a\r\n:1\r\n"
+        assert parsed(attribute + b"$-1\r\n" + attribute + b"*-1\r\n" + attribute + b"_\r\n") == [None] * 3
+
     def test_an_attribute_split_anywhere(self) -> None:
         data = b":1\r\n|1\r\n+ttl\r\n:3600\r\n:2\r\n:3\r\n"
         for cut in range(1, len(data)):
@@ -290,6 +294,14 @@ class TestMalformed:
             for _ in range(3):
                 parser.feed(data)
                 drained(parser)
+
+    @pytest.mark.parametrize("before", [b"", b"|1\r\n+a\r\n:1\r\n"])
+    def test_it_stays_one(self, before: bytes) -> None:
+        parser = ReplyParser()
+        parser.feed(before + b"?\r\n:1\r\n")
+        for _ in range(3):
+            with pytest.raises(ProtocolError):
+                parser.gets()
 
     def test_a_line_without_end(self) -> None:
         parser = ReplyParser()

@@ -73,24 +73,26 @@ def _around(
     height: float | None,
 ) -> list[Argument]:
     """`FROMMEMBER …|FROMLONLAT … BYRADIUS …|BYBOX …`."""
-    if (longitude is None) != (latitude is None):
-        raise InvalidArgument("longitude and latitude must be given together")
-    if (member is None) == (longitude is None):
-        raise InvalidArgument("either member, or longitude and latitude must be given")
-    if (width is None) != (height is None):
-        raise InvalidArgument("width and height must be given together")
-    if (radius is None) == (width is None):
-        raise InvalidArgument("either radius, or width and height must be given")
-    args: list[Argument] = []
-    if member is not None:
-        args += ("FROMMEMBER", member)
-    elif longitude is not None and latitude is not None:
-        args += ("FROMLONLAT", longitude, latitude)
+    args: list[Argument]
+    if longitude is None or latitude is None:
+        if longitude is not latitude:
+            raise InvalidArgument("longitude and latitude must be given together")
+        if member is None:
+            raise InvalidArgument("either member, or longitude and latitude must be given")
+        args = ["FROMMEMBER", member]
+    elif member is None:
+        args = ["FROMLONLAT", longitude, latitude]
+    else:
+        raise InvalidArgument("either member, or longitude and latitude must be given, not both")
+    if width is None or height is None:
+        if width is not height:
+            raise InvalidArgument("width and height must be given together")
+        if radius is None:
+            raise InvalidArgument("either radius, or width and height must be given")
+        return [*args, "BYRADIUS", radius, _unit(unit)]
     if radius is not None:
-        args += ("BYRADIUS", radius, _unit(unit))
-    elif width is not None and height is not None:
-        args += ("BYBOX", width, height, _unit(unit))
-    return args
+        raise InvalidArgument("either radius, or width and height must be given, not both")
+    return [*args, "BYBOX", width, height, _unit(unit)]
 
 
 class GeoCommands(Commands[S]):
@@ -250,15 +252,15 @@ class GeoCommands(Commands[S]):
     ) -> Awaitable[Any]:
         arguments.exclusive(store=store, store_dist=store_dist)
         args: list[Argument] = [name, *center, radius, _unit(unit), *_details(*details), *selection]
-        if store is None and store_dist is None:
+        stored: list[Argument] = []
+        for word, target in (("STORE", store), ("STOREDIST", store_dist)):
+            if target is not None:
+                stored += (word, target)
+        if not stored:
             return self.execute_command(command, *args, reply=_places(*details))
         if True in details:
             raise InvalidArgument("withdist, withcoord and withhash do not go with store and store_dist")
-        if store is not None:
-            args += ("STORE", store)
-        elif store_dist is not None:
-            args += ("STOREDIST", store_dist)
-        return self.execute_command(command, *args)
+        return self.execute_command(command, *args, *stored)
 
     @overload
     def geosearch(
