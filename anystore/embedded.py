@@ -39,6 +39,7 @@ class _Host:
 
     def __init__(self, server: PulsarDS, settings: tuple[Any, ...]) -> None:
         self.server = server
+        server.obeys_shutdown = False  # the stores that use it cannot do without
         self.settings = settings
         self._stores = 0
         self._loop: object = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -106,10 +106,17 @@ async def _serve(server: PulsarDS) -> None:
         async with server:
             with _pid_file(server.config.values["pidfile"]):
                 logger.info("ready to accept connections on %s", ", ".join(server.addresses))
-                async for received in signals:
-                    logger.info("%s received: stopping", signal.Signals(received).name)
-                    break
+                async with anyio.create_task_group() as group:
+                    group.start_soon(_stop_on_signal, signals, group.cancel_scope)
+                    await server.wait_ended()
+                    group.cancel_scope.cancel()
     logger.info("stopped")
+
+
+async def _stop_on_signal(signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
+    async for received in signals:
+        logger.info("%s received: stopping", signal.Signals(received).name)
+        scope.cancel()
 
 
 if __name__ == "__main__":

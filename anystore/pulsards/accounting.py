@@ -18,7 +18,7 @@ from anystore.pulsards.datatypes import ListValue
 from anystore.pulsards.memory_usage import PER_EXPIRY, PER_KEY, elements_size, frame_size
 
 if TYPE_CHECKING:
-    from anystore.pulsards.keyspace import Database
+    from anystore.pulsards.database import Database
 
 #: Collections up to this size are measured whole every time.
 _SMALL: Final = 16

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anystore.pulsards.keyspace import Database
+    from anystore.pulsards.database import Database
     from anystore.pulsards.session import Session
 
 #: Tries a parked command again for one key that has changed; None means that it goes on waiting.

@@ -136,12 +136,14 @@ class Config:
         if engine.idle_timeout:
             engine.keyspace.falls_due(engine.keyspace.now + engine.idle_timeout)
         engine.keyspace.notify_classes = values["notify-keyspace-events"]
-        engine.slowlog.configure(values["slowlog-log-slower-than"], values["slowlog-max-len"])
+        engine.logs.configure(values)
         policy = values["maxmemory-policy"]
         engine.keyspace.count_accesses(
             policy.endswith("lfu"), values["lfu-log-factor"], values["lfu-decay-time"]
         )
         engine.eviction.configure(values["maxmemory"], policy, values["maxmemory-samples"])
+        share = values["maxmemory-clients"]
+        engine.client_memory.configure(share if share >= 0 else -share * values["maxmemory"] // 100)
         engine.counts_durations = values["latency-tracking"]
         engine.latency.threshold = values["latency-monitor-threshold"]
         engine.update_slowness()

@@ -19,6 +19,7 @@ from anystore.pulsards.config_types import (
     hosts,
     integer,
     memory,
+    memory_or_share,
     no_append_only,
     nothing_saved,
     number,
@@ -27,6 +28,7 @@ from anystore.pulsards.config_types import (
     output_limits,
     parse_memory,
     percentages,
+    show_memory_or_share,
     show_output_limits,
     show_percentages,
     show_yes_no,
@@ -102,6 +104,7 @@ _MEMORY: Final = (
     Directive("maxmemory", 0, memory(0), write=write_memory),
     choice("maxmemory-policy", "noeviction", POLICIES),
     number("maxmemory-samples", 5, 1, 64),
+    Directive("maxmemory-clients", 0, memory_or_share, show_memory_or_share),
     number("lfu-log-factor", 10, 0, _INT),
     number("lfu-decay-time", 1, 0, _INT),
 )
@@ -119,8 +122,15 @@ _LIMITS: Final = (
     ),
 )
 _WATCHING: Final = (
-    number("slowlog-log-slower-than", 10000, -1, _LONG),
-    number("slowlog-max-len", 128, 0, _LONG),
+    Directive(
+        "slowlog-log-slower-than", 10000, integer(-1, _LONG), aliases=("commandlog-execution-slower-than",)
+    ),
+    Directive("slowlog-max-len", 128, integer(0, _LONG), aliases=("commandlog-slow-execution-max-len",)),
+    # Valkey's, which logs from 1 MB on; measuring every command is left to those who want it.
+    number("commandlog-request-larger-than", -1, -1, _LONG),
+    number("commandlog-large-request-max-len", 128, 0, _LONG),
+    number("commandlog-reply-larger-than", -1, -1, _LONG),
+    number("commandlog-large-reply-max-len", 128, 0, _LONG),
     number("latency-monitor-threshold", 0, 0, _LONG),
     switch("latency-tracking", True),
     Directive(

@@ -144,6 +144,21 @@ def memory(low: int) -> Callable[[str], int]:
     return parse
 
 
+def memory_or_share(text: str) -> int:
+    """A size in bytes, or a share such as 5%, which becomes a negative number of percent."""
+    if not text.endswith("%"):
+        return memory(0)(text)
+    if not text[:-1].isdigit():
+        raise ValueError("argument must be a memory or percent value")
+    if int(text[:-1]) > 100:
+        raise ValueError("percentage argument must be less or equal to 100")
+    return -int(text[:-1])
+
+
+def show_memory_or_share(value: int) -> str:
+    return f"{-value}%" if value < 0 else str(value)
+
+
 def write_memory(size: int) -> list[str]:
     """A size in the greatest unit that it is a multiple of."""
     return [_memory_text(size)]

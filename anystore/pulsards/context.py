@@ -9,8 +9,8 @@ from anystore.pulsards.blocking import Attempt, Waiter
 from anystore.resp.types import NO_REPLY, NULL_ARRAY
 
 if TYPE_CHECKING:
+    from anystore.pulsards.database import Database
     from anystore.pulsards.engine import Engine
-    from anystore.pulsards.keyspace import Database
     from anystore.pulsards.session import Session
 
 

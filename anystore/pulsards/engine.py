@@ -17,13 +17,16 @@ from typing import Any, Final
 from anystore.pulsards.acl import AccessControl, load_configured_users
 from anystore.pulsards.addresses import is_local
 from anystore.pulsards.blocking import Waiter
+from anystore.pulsards.client_memory import ClientMemory
 from anystore.pulsards.clock import Clock, SystemClock
+from anystore.pulsards.command_logs import CommandLogs, log_slow
 from anystore.pulsards.commands import load as load_commands
 from anystore.pulsards.config import Config
 from anystore.pulsards.context import Context
-from anystore.pulsards.errors import CommandError, wrong_arity
+from anystore.pulsards.database import Database
+from anystore.pulsards.errors import CommandError, printable, unknown_command, wrong_arity
 from anystore.pulsards.eviction import Eviction
-from anystore.pulsards.keyspace import NEVER, Database, Keyspace
+from anystore.pulsards.keyspace import NEVER, Keyspace
 from anystore.pulsards.latency import LatencyMonitor, count_duration
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pausing import Pause
@@ -32,7 +35,6 @@ from anystore.pulsards.redaction import redacted
 from anystore.pulsards.registry import CommandEntry, build_table, every_entry, rename_commands
 from anystore.pulsards.scripting import Libraries, ScriptRuntime
 from anystore.pulsards.session import Session
-from anystore.pulsards.slowlog import SlowLog
 from anystore.pulsards.statistics import Statistics
 from anystore.pulsards.tracking import TrackingTable
 from anystore.resp.types import ErrorReply, SimpleString
@@ -71,7 +73,7 @@ class Engine:
         #: `call` has more to do than to run and to count: see `update_attention`.
         self.attentive = False
         self.statistics = Statistics(self.keyspace.now, self._count_calls)
-        self.slowlog = SlowLog()
+        self.logs = CommandLogs()
         self.random = random.Random()
         self.run_id = b"%040x" % self.random.getrandbits(160)
         #: Sessions with output that none of their own commands caused, to be delivered by `flush`.
@@ -86,6 +88,7 @@ class Engine:
         self.startup_memory = 0
         self.pause = Pause(self)
         self.eviction = Eviction(self)
+        self.client_memory = ClientMemory(self)
         self.latency = LatencyMonitor(self._elapsed_ns, lambda: self.keyspace.now)
         #: Whether the durations of commands are counted one by one, for LATENCY HISTOGRAM.
         self.counts_durations = True
@@ -93,6 +96,8 @@ class Engine:
         self.slow_ns = 0
         #: Commands may have to be refused or kept: see `update_guard`.
         self.guarded = False
+        #: Ends the server that drives this engine; None where SHUTDOWN is not to end it.
+        self.stopper: Callable[[], None] | None = None
         #: Told when something falls due earlier than `announce_due` said.
         self.due_watchers: dict[Callable[[], None], None] = {}
         self._announced_due = NEVER
@@ -140,6 +145,7 @@ class Engine:
         self.sessions.pop(session.id, None)
         self.stop_monitoring(session)
         self.tracking.disable(session)
+        self.client_memory.forget(session)
         self.outbox.pop(session, None)
 
     def stop_monitoring(self, session: Session) -> None:
@@ -157,6 +163,22 @@ class Engine:
         self.outbox[session] = None
 
     # Turns
+
+    def shut_down(self, save: bool | None) -> None:
+        """End the server that drives this engine. `save`: whether data are to be saved before, None as configured.
+
+        `CommandError` where that cannot be.
+        """
+        if save:
+            raise CommandError(
+                b"ERR Errors trying to SHUTDOWN. Nothing can be saved: there is no persistence yet."
+            )
+        if self.stopper is None:
+            raise CommandError(
+                b"ERR Errors trying to SHUTDOWN. This server is part of a program, and ends with it."
+            )
+        logger.info("SHUTDOWN received: stopping")
+        self.stopper()
 
     def start_turn(self) -> None:
         """Read the clock: everything until the next call happens at this moment, as in Redis."""
@@ -238,14 +260,13 @@ class Engine:
         name = arguments[0]
         entry = self.commands.get(name) or self.commands.get(name.lower())
         if entry is None:
-            raise CommandError(_unknown_command(arguments))
+            raise unknown_command(arguments)
         if entry.subcommands:
             if len(arguments) > 1:
                 child = entry.subcommands.get(arguments[1].lower())
                 if child is None:
                     raise CommandError(
-                        b"ERR unknown subcommand '%b'. Try %b HELP."
-                        % (_printable(arguments[1]), name.upper())
+                        b"ERR unknown subcommand '%b'. Try %b HELP." % (printable(arguments[1]), name.upper())
                     )
                 entry = child
             elif entry.alone is not None:
@@ -283,7 +304,7 @@ class Engine:
             except IndexError:
                 count_duration(entry, elapsed)
         if elapsed >= self.slow_ns:
-            self._note_slow(context, entry, arguments, elapsed)
+            log_slow(self, context.session, entry, arguments, elapsed)
         return reply
 
     def update_attention(self) -> None:
@@ -311,13 +332,6 @@ class Engine:
             tracking.current = caller
         return reply
 
-    def _note_slow(self, context: Context, entry: CommandEntry, arguments: list[bytes], elapsed: int) -> None:
-        self.latency.note(b"fast-command" if entry.is_fast else b"command", elapsed // 1_000_000)
-        if elapsed >= self.slowlog.threshold_ns and "skip_slowlog" not in entry.spec.flags:
-            session = context.session
-            shown = redacted(entry.name, arguments, self.config)
-            self.slowlog.add(self.keyspace.now // 1000, elapsed // 1000, shown, session.address, session.name)
-
     def _permits(self, arguments: list[bytes]) -> bool | None:
         """Whether the user may run a command, for redis.acl_check_cmd; None where there is no such command."""
         entry = self.commands.get(arguments[0].lower())
@@ -330,12 +344,12 @@ class Engine:
 
     def update_guard(self) -> None:
         """Decide anew whether commands need to be checked against the state of the server as a whole."""
-        self.guarded = self.pause.until is not None or self.eviction.limit > 0
+        self.guarded = self.pause.until is not None or self.eviction.limit > 0 or self.logs.sizes
 
     def update_slowness(self) -> None:
         """Decide anew from which duration on a command is slow to anybody who asked."""
         threshold = self.latency.threshold * 1_000_000
-        self.slow_ns = min(self.slowlog.threshold_ns, threshold or self.slowlog.threshold_ns)
+        self.slow_ns = min(self.logs.slow.threshold, threshold or self.logs.slow.threshold)
 
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
@@ -470,19 +484,3 @@ def quoted(text: bytes) -> bytes:
 
 
 _ESCAPED = {10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}
-
-
-def _printable(text: bytes) -> bytes:
-    return text[:128].replace(b"\r", b" ").replace(b"\n", b" ")
-
-
-def _unknown_command(arguments: list[bytes]) -> bytes:
-    shown = b""
-    for argument in arguments[1:]:
-        if len(shown) >= 128:
-            break
-        shown += b"'%b' " % argument[: 128 - len(shown)]
-    return b"ERR unknown command '%b', with args beginning with: %b" % (
-        _printable(arguments[0]),
-        shown.replace(b"\r", b" ").replace(b"\n", b" "),
-    )

@@ -50,3 +50,21 @@ def wrong_subcommand(args: list[bytes]) -> CommandError:
 def invalid_expire(name: bytes) -> CommandError:
     """The refusal of a time to live that is not positive or overflows."""
     return CommandError(b"ERR invalid expire time in '%b' command" % name)
+
+
+def unknown_command(arguments: list[bytes]) -> CommandError:
+    """The refusal of a command that there is not; the beginning of what it came with is shown."""
+    shown = b""
+    for argument in arguments[1:]:
+        if len(shown) >= 128:
+            break
+        shown += b"'%b' " % argument[: 128 - len(shown)]
+    return CommandError(
+        b"ERR unknown command '%b', with args beginning with: %b"
+        % (printable(arguments[0]), shown.replace(b"\r", b" ").replace(b"\n", b" "))
+    )
+
+
+def printable(text: bytes) -> bytes:
+    """The beginning of a text, as it can be part of an error reply."""
+    return text[:128].replace(b"\r", b" ").replace(b"\n", b" ")

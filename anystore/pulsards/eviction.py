@@ -17,8 +17,8 @@ from anystore.pulsards.script_flags import declared_flags
 
 if TYPE_CHECKING:
     from anystore.pulsards.context import ScriptContext
+    from anystore.pulsards.database import Database
     from anystore.pulsards.engine import Engine
-    from anystore.pulsards.keyspace import Database
     from anystore.pulsards.registry import CommandEntry
     from anystore.pulsards.session import Session
 

@@ -75,6 +75,9 @@ class PulsarDS(AsyncContextManagerMixin):
         self._listeners: list[Listener] = []
         self._reactor: reactor.Reactor | None = None
         self._group: anyio.abc.TaskGroup | None = None
+        #: Whether SHUTDOWN ends the server; False where it is part of something that could not do without.
+        self.obeys_shutdown = True
+        self._ended = anyio.Event()
 
     @property
     def clock(self) -> Clock:
@@ -109,6 +112,7 @@ class PulsarDS(AsyncContextManagerMixin):
         if self._running:
             raise RuntimeError("this server is running already")
         self._running = True
+        self._ended = anyio.Event()
         try:
             self._note(await open_listeners(self.bind, self.config))
             if self._bind_given:
@@ -118,6 +122,8 @@ class PulsarDS(AsyncContextManagerMixin):
                 async with anyio.create_task_group() as group:
                     await group.start(run_timers, self.engine)
                     self._group = group
+                    if self.obeys_shutdown:
+                        self.engine.stopper = group.cancel_scope.cancel
                     if reactor.available:
                         self._reactor = reactor.Reactor(self.engine)
                         group.start_soon(self._reactor.run, [])
@@ -129,8 +135,13 @@ class PulsarDS(AsyncContextManagerMixin):
                 close_all(self._listeners)
         finally:
             self._running = False
-            self._group = self._reactor = None
+            self._group = self._reactor = self.engine.stopper = None
             self._note([])
+            self._ended.set()
+
+    async def wait_ended(self) -> None:
+        """Wait until a running server has ended, by cancellation or by SHUTDOWN. Cancelled, it just stops waiting."""
+        await self._ended.wait()
 
     def _note(self, listeners: list[Listener]) -> None:
         """Listen on these from now on: that is what the addresses and INFO say."""

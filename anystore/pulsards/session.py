@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 from anystore.pulsards.blocking import Waiter
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.errors import CommandError
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.pubsub import remove_listener
 from anystore.pulsards.registry import CommandEntry
 from anystore.resp.encode import encode_reply
@@ -80,6 +80,7 @@ class Session(Context):
         "patterns",
         "queue",
         "queue_broken",
+        "queued_bytes",
         "shard_channels",
         "skip_replies",
         "tracking",
@@ -107,6 +108,7 @@ class Session(Context):
         self.last_entry: CommandEntry | None = None
         self.parser = RequestParser(engine.config.proto_max_bulk_len)
         self.queue: Queued | None = None
+        self.queued_bytes = 0  # what the arguments of the commands in it take
         self.queue_broken = False
         self.watching: dict[tuple[Database, bytes], bool] = {}
         self.lost_race = False
@@ -154,6 +156,8 @@ class Session(Context):
             self._backlog.extend(commands)
         else:
             self._run(commands)
+        if self.engine.client_memory.limit:
+            self.engine.client_memory.measure(self)
         if self.parser.partial and self.parser.buffered > self.engine.config.query_buffer_limit:
             logger.warning("%r closed: its unfinished command is over client-query-buffer-limit", self)
             self.engine.statistics.query_limit_disconnections += 1
@@ -251,10 +255,22 @@ class Session(Context):
             return NO_REPLY
         if self.queue is not None and not entry.in_transaction:
             self.queue.append((entry, arguments))
+            self.queued_bytes += sum(map(len, arguments))
             return QUEUED
         if self.no_touch and entry.name != b"touch":
-            return self._call_without_touching(entry, arguments)
-        return self.engine.call(self, entry, arguments)
+            reply = self._call_without_touching(entry, arguments)
+        else:
+            reply = self.engine.call(self, entry, arguments)
+        return self._reply_measured(entry, arguments, reply) if self.engine.logs.sizes else reply
+
+    def _reply_measured(self, entry: CommandEntry, arguments: list[bytes], reply: Any) -> Any:
+        """Look at the sizes of a command and its reply, which is encoded for that, and queued at once."""
+        encoded = b"" if reply is NO_REPLY else encode_reply(reply, self.protocol)
+        self.engine.logs.note_sizes(self, entry, arguments, len(encoded))
+        if self.muted or reply is NO_REPLY:
+            return reply
+        self._out.append(encoded)
+        return NO_REPLY
 
     def _reply_before_invalidations(self, arguments: list[bytes], reply: Any) -> Any:
         """What a client that tracks has invalidated itself, it hears after the reply."""
@@ -346,6 +362,8 @@ class Session(Context):
         The limits are those of the directive client-output-buffer-limit, for the session's class.
         """
         self.unsent_bytes = unsent
+        if self.engine.client_memory.limit:
+            self.engine.client_memory.measure(self)
         limits = self.engine.config.output_limits
         hard, soft, seconds = limits["pubsub" if self.subscriptions else "normal"]
         now = self.engine.keyspace.now
@@ -414,11 +432,6 @@ class Session(Context):
         return len(self.channels) + len(self.patterns) + len(self.shard_channels)
 
     @property
-    def queued_bytes(self) -> int:
-        """What the commands of the transaction that is being queued take, in bytes. O(arguments)."""
-        return sum(sum(map(len, arguments)) for _, arguments in self.queue or ())
-
-    @property
     def footprint(self) -> int:
         """What the client's buffers hold, in bytes: a command begun, commands queued, what it has not read."""
         return self.parser.buffered + self.unsent_bytes + self.queued_bytes
@@ -442,6 +455,7 @@ class Session(Context):
     def leave_transaction(self) -> None:
         """Back to normal mode: drop the queue and the watches."""
         self.queue = None
+        self.queued_bytes = 0
         self.queue_broken = False
         self.forget_watches()
         self.update_guard()

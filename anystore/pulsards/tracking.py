@@ -19,8 +19,8 @@ from anystore.pulsards.errors import CommandError
 from anystore.resp.types import NULL_ARRAY, PushReply
 
 if TYPE_CHECKING:
+    from anystore.pulsards.database import Database
     from anystore.pulsards.engine import Engine
-    from anystore.pulsards.keyspace import Database
     from anystore.pulsards.registry import CommandEntry
     from anystore.pulsards.session import Session
 

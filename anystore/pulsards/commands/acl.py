@@ -159,7 +159,7 @@ def acl_save(ctx: Context, args: list[bytes]) -> SimpleString:
 @command("acl|help")
 def acl_help(ctx: Context, args: list[bytes]) -> list[SimpleString]:
     """ACL HELP — what the subcommands are. Since 6.0."""
-    return [SimpleString(b"ACL <subcommand> [<arg> ...]. Subcommands are:"), *_HELP]
+    return [SimpleString(b"ACL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"), *_HELP]
 
 
 _HELP = [

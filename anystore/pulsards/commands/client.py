@@ -101,7 +101,9 @@ def describe(session: Session) -> bytes:
         (b"multi", b"%d" % (-1 if queue is None else len(queue))),
         (b"watch", b"%d" % len(session.watching)),
         (b"qbuf", b"%d" % session.parser.buffered),
+        (b"multi-mem", b"%d" % session.queued_bytes),
         (b"obl", b"%d" % session.unsent_bytes),
+        (b"tot-mem", b"%d" % session.footprint),
         (b"events", _events(session)),
         (b"cmd", b"NULL" if session.last_entry is None else session.last_entry.name),
         (b"user", session.user.name),
@@ -260,6 +262,23 @@ def client_reply(ctx: Context, args: list[bytes]) -> Any:
     return NO_REPLY
 
 
+@command("client|capa")
+def client_capa(ctx: Context, args: list[bytes]) -> SimpleString:
+    """CLIENT CAPA capability … → OK. O(1). Valkey 8.0.
+
+    What a client says it can do: `redirect` is the one there is, to another node, of which there is none here.
+    """
+    return OK
+
+
+@command("client|import-source")
+def client_import_source(ctx: Context, args: list[bytes]) -> SimpleString:
+    """CLIENT IMPORT-SOURCE ON | OFF → OK for OFF, the server not being in import mode. O(1). Valkey 8.1."""
+    if args[2].lower() != b"off":
+        raise CommandError(b"ERR Server is not in import mode")
+    return OK
+
+
 def _on_off(value: bytes) -> bool:
     if value.lower() not in (b"on", b"off"):
         raise CommandError(SYNTAX)
@@ -284,16 +303,24 @@ def client_no_touch(ctx: Context, args: list[bytes]) -> SimpleString:
 @command("client|help")
 def client_help(ctx: Context, args: list[bytes]) -> list[SimpleString]:
     """CLIENT HELP — what the subcommands are. Since 5.0."""
-    return [SimpleString(b"CLIENT <subcommand> [<arg> ...]. Subcommands are:"), *_HELP]
+    return [SimpleString(b"CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"), *_HELP]
 
 
 _HELP = [
     SimpleString(line)
     for line in (
+        b"CACHING (YES|NO)",
+        b"    Whether the keys of the next command are tracked, under OPTIN or OPTOUT.",
+        b"CAPA <capability> [<capability> ...]",
+        b"    Say what this client can do.",
         b"GETNAME",
         b"    The name of this connection.",
+        b"GETREDIR",
+        b"    The connection that is told what this one tracks.",
         b"ID",
         b"    The number of this connection.",
+        b"IMPORT-SOURCE (ON|OFF)",
+        b"    Say that this client brings data in.",
         b"INFO",
         b"    This connection's line of LIST.",
         b"KILL <ip:port> | <filter> <value> [<filter> <value> ...]",
@@ -304,14 +331,22 @@ _HELP = [
         b"    Keep this connection when memory runs short.",
         b"NO-TOUCH (ON|OFF)",
         b"    Do not count this connection's reads as use of a key.",
+        b"PAUSE <timeout> [WRITE|ALL]",
+        b"    Keep commands for so many milliseconds.",
         b"REPLY (ON|OFF|SKIP)",
         b"    Send replies to this connection, or not, or not the next one.",
         b"SETINFO (LIB-NAME|LIB-VER) <value>",
         b"    Say which client library this is.",
         b"SETNAME <name>",
         b"    Name this connection.",
+        b"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+        b"    Tell this connection, or another one, when keys change that this one has read.",
+        b"TRACKINGINFO",
+        b"    How this connection tracks.",
         b"UNBLOCK <id> [TIMEOUT|ERROR]",
         b"    End the wait of a blocked connection.",
+        b"UNPAUSE",
+        b"    Run what was kept.",
         b"HELP",
         b"    This text.",
     )

@@ -95,7 +95,7 @@ def config_help(ctx: Context, args: list[bytes]) -> list[SimpleString]:
     return [
         SimpleString(line)
         for line in (
-            b"CONFIG <subcommand> [<arg> ...]. Subcommands are:",
+            b"CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
             b"GET <pattern> [<pattern> ...]",
             b"    Directives whose name matches, with their values.",
             b"SET <directive> <value> [<directive> <value> ...]",

@@ -107,7 +107,7 @@ def debug(ctx: Context, args: list[bytes]) -> Any:
 _HELP = [
     SimpleString(line)
     for line in (
-        b"DEBUG <subcommand> [<arg> ...]. Subcommands are:",
+        b"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         b"ERROR <string>",
         b"    Reply with an error of this text.",
         b"LOG <message>",

@@ -68,7 +68,7 @@ def _options(args: list[bytes]) -> _Options:
     return _Options(replace, absolute, idle, frequency)
 
 
-@command("restore")
+@command("restore", "restore-asking")
 def restore(ctx: Context, args: list[bytes]) -> bytes:
     """RESTORE key ttl payload [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency] → OK. O(N).
 

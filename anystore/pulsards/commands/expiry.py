@@ -9,8 +9,8 @@ from typing import Final
 
 from anystore.pulsards.commands.arguments import integer
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.errors import CommandError, invalid_expire
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.notifications import GENERIC
 from anystore.pulsards.numbers import INT64_MAX, INT64_MIN
 from anystore.pulsards.registry import command

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Final
 
 from anystore import spec
 from anystore.pulsards import glob
@@ -92,6 +92,33 @@ def command_getkeys(ctx: Context, args: list[bytes]) -> list[bytes]:
     if not positions and "no_mandatory_keys" not in row.flags:
         raise CommandError(b"ERR Invalid arguments specified for command")
     return [call[position] for position in positions]
+
+
+_HELP: Final = (
+    b"COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"(no subcommand)",
+    b"    Every command, as INFO shows it.",
+    b"COUNT",
+    b"    How many there are.",
+    b"DOCS [<command> ...]",
+    b"    What commands are for, their arguments, and since when they are there.",
+    b"GETKEYS <command> [<arg> ...]",
+    b"    The keys in a call.",
+    b"GETKEYSANDFLAGS <command> [<arg> ...]",
+    b"    The keys in a call, and what it does with each.",
+    b"INFO [<command> ...]",
+    b"    Arity, flags, positions of keys, categories, tips and subcommands.",
+    b"LIST [FILTERBY (MODULE <name> | ACLCAT <category> | PATTERN <pattern>)]",
+    b"    The names.",
+    b"HELP",
+    b"    This text.",
+)
+
+
+@command("command|help")
+def command_help(ctx: Context, args: list[bytes]) -> list[SimpleString]:
+    """COMMAND HELP → the subcommands. Since 5.0."""
+    return [SimpleString(line) for line in _HELP]
 
 
 def _info(entry: CommandEntry) -> list[Any]:

@@ -7,8 +7,8 @@ from typing import Any, Final
 from anystore.pulsards import glob
 from anystore.pulsards.commands.arguments import integer_between
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.errors import NO_SUCH_KEY, SYNTAX, CommandError
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.notifications import GENERIC
 from anystore.pulsards.registry import command
 from anystore.resp.types import OK, SimpleString

@@ -132,7 +132,7 @@ def latency_doctor(ctx: Context, args: list[bytes]) -> VerbatimString:
     for number, (name, event) in enumerate(monitor.events.items(), 1):
         lines.append(b"%d. %b: %b" % (number, name, _summary(event)))
     lines += [b"", b"What may help:", b""]
-    slow_log = engine.slowlog.threshold_ns > monitor.threshold * 1_000_000
+    slow_log = engine.logs.slow.threshold > monitor.threshold * 1_000_000
     if {b"command", b"fast-command"} & set(monitor.events):
         if slow_log:
             lines.append(

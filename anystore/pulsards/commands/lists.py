@@ -10,9 +10,9 @@ from typing import Any, Final
 from anystore.pulsards.commands.arguments import integer, integer_between, not_negative
 from anystore.pulsards.commands.multi_pop import MultiPop, parse_multi_pop
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.datatypes import ListValue
 from anystore.pulsards.errors import INDEX_OUT_OF_RANGE, NO_SUCH_KEY, SYNTAX, CommandError, wrong_arity
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.notifications import LIST
 from anystore.pulsards.numbers import INT64_MAX
 from anystore.pulsards.registry import command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from anystore.pulsards import glob
 from anystore.pulsards.context import Context
@@ -10,7 +10,7 @@ from anystore.pulsards.errors import CommandError, wrong_subcommand
 from anystore.pulsards.pubsub import Listeners, add_listener, remove_listener
 from anystore.pulsards.registry import command
 from anystore.pulsards.session import Session
-from anystore.resp.types import NO_REPLY, PushReply
+from anystore.resp.types import NO_REPLY, PushReply, SimpleString
 
 
 @command("publish")
@@ -125,3 +125,26 @@ def pubsub_shardnumsub(ctx: Context, args: list[bytes]) -> list[Any]:
 def pubsub_numpat(ctx: Context, args: list[bytes]) -> int:
     """PUBSUB NUMPAT — the distinct patterns of all clients. O(1). Since 2.8."""
     return len(ctx.engine.broker.patterns)
+
+
+_HELP: Final = (
+    b"PUBSUB <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    b"CHANNELS [<pattern>]",
+    b"    The channels that somebody is subscribed to, those that match.",
+    b"NUMPAT",
+    b"    How many patterns there are subscriptions to.",
+    b"NUMSUB [<channel> ...]",
+    b"    How many are subscribed to each channel by its name.",
+    b"SHARDCHANNELS [<pattern>]",
+    b"    As CHANNELS, of sharded channels.",
+    b"SHARDNUMSUB [<shardchannel> ...]",
+    b"    As NUMSUB, of sharded channels.",
+    b"HELP",
+    b"    This text.",
+)
+
+
+@command("pubsub|help")
+def pubsub_help(ctx: Context, args: list[bytes]) -> list[SimpleString]:
+    """PUBSUB HELP → the subcommands. Since 6.2."""
+    return [SimpleString(line) for line in _HELP]

@@ -10,9 +10,9 @@ from typing import Final
 
 from anystore.pulsards.commands.arguments import integer_between, not_negative
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.datatypes import SetValue, difference, intersection, intersection_size, union
 from anystore.pulsards.errors import NO_KEYS, SYNTAX, CommandError
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.notifications import GENERIC, SET
 from anystore.pulsards.numbers import INT64_MAX
 from anystore.pulsards.registry import command

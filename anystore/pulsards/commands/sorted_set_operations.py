@@ -13,9 +13,9 @@ from anystore.pulsards.commands.scored_replies import scored
 from anystore.pulsards.commands.set_operations import parse_limit
 from anystore.pulsards.commands.sorted_set_ranges import store
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.datatypes import SetValue, SortedSetValue, intersection_size
 from anystore.pulsards.errors import SYNTAX, WRONG_TYPE, CommandError
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.registry import command
 
 Source = SortedSetValue | SetValue

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 from anystore.pulsards.commands.arguments import integer
 from anystore.pulsards.commands.scored_replies import scored
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.datatypes import LexRange, ScoreRange, SortedSetValue
 from anystore.pulsards.errors import NOT_A_LEX_RANGE, NOT_A_SCORE, SYNTAX, CommandError
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.notifications import GENERIC, SORTED_SET
 from anystore.pulsards.registry import command
 

@@ -16,9 +16,9 @@ from anystore.pulsards.commands.random_members import random_members
 from anystore.pulsards.commands.scan import parse_cursor, parse_options
 from anystore.pulsards.commands.scored_replies import flat, nested, scored
 from anystore.pulsards.context import Context
+from anystore.pulsards.database import Database
 from anystore.pulsards.datatypes import SortedSetValue
 from anystore.pulsards.errors import OUT_OF_RANGE, SYNTAX, CommandError, wrong_arity
-from anystore.pulsards.keyspace import Database
 from anystore.pulsards.notifications import SORTED_SET
 from anystore.pulsards.numbers import INT64_MAX, format_double, parse_score
 from anystore.pulsards.registry import command

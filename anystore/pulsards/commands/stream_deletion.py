@@ -47,8 +47,6 @@ def _parse(args: list[bytes], position: int) -> _Request:
             position += count
         else:
             raise CommandError(SYNTAX)
-    if not ids:
-        raise CommandError(SYNTAX)
     return _Request(references or References.KEEP, ids)
 
 

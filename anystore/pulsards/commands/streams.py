@@ -67,12 +67,13 @@ def xadd(ctx: Context, args: list[bytes]) -> bytes | None:
     if value is None and not make:
         return None
     number = _new_id(chosen, number, 0 if value is None else value.last_id, db.keyspace.now)
-    if sum(map(len, fields)) > _LARGEST_ENTRY:
+    size = sum(map(len, fields))
+    if size > _LARGEST_ENTRY:
         raise CommandError(_TOO_LARGE)
     if value is None:
         value = StreamValue()
         db.set_value(key, value)
-    text = value.append(number, fields, ctx.engine.config.encoding_limits)
+    text = value.append(number, fields, size, ctx.engine.config.encoding_limits)
     db.changed(key, b"xadd", STREAM)
     if trim is not None and trim.apply(value):
         db.notify(key, b"xtrim", STREAM)

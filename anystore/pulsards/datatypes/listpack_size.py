@@ -8,9 +8,12 @@ from anystore.pulsards.numbers import parse_integer
 def entry_size(item: bytes) -> int:
     """The bytes that an element takes: encoding, content, and the length read backwards. O(1)."""
     size = len(item)
-    if size <= 20 and (number := parse_integer(item)) is not None:
+    # Only what lies between these can be a number.
+    if b"-" <= item < b":" and size <= 20 and (number := parse_integer(item)) is not None:
         return integer_size(number)
-    size += 1 if size < 64 else 2 if size < 4096 else 5
+    if size < 64:
+        return size + 2
+    size += 2 if size < 4096 else 5
     return size + (1 if size <= 127 else 2 if size < 16383 else 3 if size < 2097151 else 4)
 
 

@@ -53,10 +53,11 @@ class StreamNode:
         most_bytes = limits.stream_node_max_bytes
         if not 0 < most_bytes < _LARGEST_NODE:
             most_bytes = _LARGEST_NODE
-        count = len(self.ids)
-        size = self.size + integer_size(count) + integer_size(self.deleted)
-        most = limits.stream_node_max_entries
-        return size + added < most_bytes and not 0 < most <= count + self.deleted
+        count, deleted = len(self.ids), self.deleted
+        size = (
+            self.size + added + (4 if count < 128 > deleted else integer_size(count) + integer_size(deleted))
+        )
+        return size < most_bytes and not 0 < limits.stream_node_max_entries <= count + deleted
 
     def append(self, number: int, text: bytes, fields: list[bytes]) -> None:
         """Add an entry after all others; `fields` is owned by the stream from here on. O(len(fields))."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedList
 
@@ -44,7 +44,7 @@ class PendingEntries(dict[int, Delivery]):
     def add(self, number: int, delivery: Delivery) -> None:
         """Put an entry, or replace what is known of it. O(1) for the highest ID so far, else O(log n)."""
         if number not in self:
-            order = self._order
+            order: Any = self._order
             if not isinstance(order, list):
                 if number not in order:
                     order.add(number)
@@ -65,7 +65,7 @@ class PendingEntries(dict[int, Delivery]):
 
     def ids_from(self, start: int = 0) -> Iterator[int]:
         """The IDs from `start` on in order; entries may be discarded on the way. O(log n), then O(1) each."""
-        order = self._order
+        order: Any = self._order
         stale = 0
         for number in order:
             if number in self:
@@ -80,7 +80,7 @@ class PendingEntries(dict[int, Delivery]):
 
     def highest(self) -> int:
         """The highest ID; there must be an entry. Amortised O(1)."""
-        order = self._order
+        order: Any = self._order
         while order[-1] not in self:
             order.pop()
         return int(order[-1])

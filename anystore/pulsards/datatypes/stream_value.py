@@ -46,14 +46,14 @@ class StreamValue:
 
     # Adding
 
-    def append(self, number: int, fields: list[bytes], limits: EncodingLimits) -> bytes:
+    def append(self, number: int, fields: list[bytes], size: int, limits: EncodingLimits) -> bytes:
         """Add an entry, whose ID must be above `last_id`; its ID as text. O(len(fields)).
 
-        `fields` has fields and values in turn, and is owned by the stream from here on.
+        `fields` has fields and values in turn, `size` bytes of them, and is owned by the stream from here on.
         """
         text = format_id(number)
         nodes = self.nodes
-        if nodes and nodes[-1].has_room(sum(map(len, fields)), limits):
+        if nodes and nodes[-1].has_room(size, limits):
             node = nodes[-1]
         else:
             node = StreamNode(number, fields[::2])
@@ -277,10 +277,8 @@ class StreamValue:
         return None if read == UNKNOWN else self.entries_added - read
 
     def advance(self, group: Group, numbers: list[int]) -> None:
-        """Note that a group was given the entries of these IDs, in order. O(n)."""
+        """Note that a group was given the entries of these IDs, in order, which it had not got yet. O(n)."""
         for position, number in enumerate(numbers):
-            if number <= group.last_id:
-                continue
             if (
                 group.entries_read != UNKNOWN
                 and group.last_id >= self.first_id()
@@ -289,8 +287,7 @@ class StreamValue:
                 group.entries_read += len(numbers) - position
                 group.last_id = numbers[-1]
                 return
-            if self.entries_added:
-                group.entries_read = self.entries_up_to(number)
+            group.entries_read = self.entries_up_to(number)
             group.last_id = number
 
     def copy(self) -> StreamValue:
