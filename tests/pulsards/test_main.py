@@ -92,6 +92,17 @@ def test_it_serves_by_a_file_and_options_until_told_to_stop(
     assert "maxclients 9\n" in file.read_text()
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "uvloop", "trio"])
+def test_shutdown_ends_it(folder: Path, backend: str) -> None:
+    with Running("--port", "0", "--unixsocket", f"{folder}/s", "--backend", backend) as server:
+        assert ask(folder / "s", b"SHUTDOWN") == b""
+        _, log = server.process.communicate(timeout=20)
+        assert server.process.returncode == 0
+    assert "SHUTDOWN received: stopping" in log
+    assert log.rstrip().endswith("stopped")
+    assert not (folder / "s").exists()
+
+
 def test_the_log_file(folder: Path) -> None:
     log = folder / "log"
     os.mkfifo(log)  # so that reading it waits for what is written

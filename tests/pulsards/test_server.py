@@ -14,7 +14,8 @@ import hiredis
 import psutil
 import pytest
 
-from anystore.exceptions import ImproperlyConfigured
+from anystore import create_store
+from anystore.exceptions import ImproperlyConfigured, ResponseError
 from anystore.pulsards import ManualClock, PulsarDS, run_in_thread
 from anystore.pulsards.memory import MemoryStream
 from anystore.pulsards.streams import serve_stream
@@ -142,6 +143,44 @@ class TestLifetime:
                 received += len(await stream.receive())
         assert received == 7 * 1000
         await stream.aclose()
+
+
+class TestShutdown:
+    async def test_every_connection_ends(self) -> None:
+        async with anyio.create_task_group() as group:
+            server = PulsarDS(bind="127.0.0.1:0")
+            await group.start(server.serve)
+            port = port_of(server)
+            other = await anyio.connect_tcp("127.0.0.1", port)
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                await stream.send(hiredis.pack_command(("PING",)) + hiredis.pack_command(("SHUTDOWN",)))
+                assert await stream.receive() == b"+PONG\r\n"
+                with pytest.raises(anyio.EndOfStream):
+                    await stream.receive()
+            with pytest.raises(anyio.EndOfStream):
+                await other.receive()
+            await other.aclose()
+            await server.wait_ended()
+            assert server.addresses == ()
+            assert server.engine.stopper is None
+        # Serving has returned, and nobody was cancelled.
+        assert not group.cancel_scope.cancel_called
+
+    async def test_within_a_block(self) -> None:
+        async with PulsarDS(bind="127.0.0.1:0") as server:
+            async with await anyio.connect_tcp("127.0.0.1", port_of(server)) as stream:
+                await stream.send(hiredis.pack_command(("SHUTDOWN", "NOSAVE")))
+                with pytest.raises(anyio.EndOfStream):
+                    await stream.receive()
+            await server.wait_ended()
+            with pytest.raises(RuntimeError, match="does not listen"):
+                _ = server.dsn
+
+    async def test_refused_where_a_program_depends_on_it(self) -> None:
+        async with create_store("memory://") as store:
+            with pytest.raises(ResponseError, match="This server is part of a program"):
+                await store.execute("SHUTDOWN")
+            assert await store.ping()
 
 
 class TestEmbedded:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anystore.pulsards.datatypes import hyperloglog
 from tests.pulsards.commands.sequences import sequences
 from tests.pulsards.differential import Command, Differential
 from tests.pulsards.peers import EngineClient
@@ -238,8 +239,15 @@ class TestLookingInside:
         )
         peers.check(["PFDEBUG getreg", "PFSELFTEST x"])
 
-    def test_the_self_test(self) -> None:
-        assert EngineClient().execute("PFSELFTEST") == b"OK"
+    def test_the_self_test(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        client = EngineClient()
+        assert client.execute("PFSELFTEST") == b"OK"
+        monkeypatch.setattr(hyperloglog, "estimate", lambda registers: 99)
+        kind, text = client.execute("PFSELFTEST")
+        assert (kind, text) == ("error", "ERR TESTFAILED Too big error. card:1 is 99")
+        counts = iter(range(99))
+        monkeypatch.setattr(hyperloglog, "estimate", lambda registers: next(counts))
+        assert client.execute("PFSELFTEST") == ("error", "ERR TESTFAILED dense/sparse disagree")
 
 
 def _random_value(chance: random.Random) -> bytes:

@@ -25,6 +25,22 @@ def test_arguments(peers: Differential) -> None:
     )
 
 
+def test_the_share_of_clients(peers: Differential) -> None:
+    name = "maxmemory-clients"
+    peers.check(
+        [
+            *(
+                f"CONFIG GET {name}",
+                f"CONFIG SET {name} 101%",
+                f"CONFIG SET {name} x%",
+                f"CONFIG SET {name} 0%",
+            ),
+            *(f"CONFIG SET {name} 7%", f"CONFIG GET {name}", f"CONFIG SET {name} 1gb", f"CONFIG GET {name}"),
+            f"CONFIG SET {name} 0",
+        ]
+    )
+
+
 def test_stats(peers: Differential) -> None:
     """Every figure that is here is one of theirs, of the same type."""
     for client in (peers.engine, *peers.servers.values()):

@@ -111,6 +111,8 @@ class TestReading:
             STREAMS s x
             STREAMS s -
             STREAMS s t 0
+            COUNT 1 COUNT 2
+            BLOCK 1 COUNT 2
             STREAMS
             STREAMS s
             COUNT 2 STREAMS s 0
@@ -177,3 +179,15 @@ class TestReading:
         peers.events(
             ["XREADGROUP GROUP g c STREAMS s no > >", "XREADGROUP GROUP g c STREAMS s >", "XREAD STREAMS s 0"]
         )
+
+    def test_no_waiting_in_scripts(self, peers: Differential) -> None:
+        scripts = [
+            "return redis.pcall('xRead', 'BLOCK', 0, 'STREAMS', 's', '$').err",
+            "return redis.pcall('XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', 'x', 'STREAMS', 's', '>').err",
+        ]
+        # Valkey takes it for a read that does not wait.
+        peers.check([*GROUP, *(("EVAL", script, 0) for script in scripts)], without=["valkey"])
+
+    def test_reading_in_scripts(self, peers: Differential) -> None:
+        script = "return redis.call('XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', 1, 'STREAMS', 's', '>')"
+        peers.check([*GROUP, ("EVAL", script, 0), ("EVAL", "return redis.call('XRANGE', 's', '-', '+')", 0)])

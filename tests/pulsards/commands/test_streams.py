@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anystore.pulsards.clock import ManualClock
+from anystore.pulsards.commands import streams
 from tests.pulsards.commands.sequences import run_sequence, sequences
 from tests.pulsards.differential import Command, Differential
 from tests.pulsards.peers import EngineClient
@@ -160,6 +161,14 @@ class TestAdding:
             ]
         )
         peers.check_state()
+
+    def test_entries_that_are_too_large(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a gigabyte in Redis."""
+        monkeypatch.setattr(streams, "_LARGEST_ENTRY", 10)
+        client = EngineClient()
+        expected = ("error", "ERR Elements are too large to be stored")
+        assert client.execute("XADD", "s", "*", "a" * 5, "b" * 6) == expected
+        assert client.execute("EXISTS", "s") == 0
 
     def test_events(self, peers: Differential) -> None:
         peers.events(["XADD s 1 a b", "XADD s MAXLEN 1 2 a b", "XADD s MAXLEN 9 3 a b", "XADD s 1 a b"])

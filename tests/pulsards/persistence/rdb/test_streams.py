@@ -58,7 +58,8 @@ def streams(draw: st.DrawFn) -> StreamValue:
     )
     names = draw(st.lists(texts, min_size=1, max_size=3))
     for step in steps:
-        value.append(value.last_id + step, [part for name in names for part in (name, draw(texts))], limits)
+        fields = [part for name in names for part in (name, draw(texts))]
+        value.append(value.last_id + step, fields, sum(map(len, fields)), limits)
         if draw(st.integers(0, 4)) == 0:
             names = draw(st.lists(texts, min_size=1, max_size=2))
     numbers = value.ids(0)

@@ -1,0 +1,260 @@
+"""Made-up calls of every command that pulsards has, on pulsards and on real servers: they come to the same.
+
+The calls are made from the table's syntax (`calls`), so a command that is new to the table takes part at once. What
+may differ stands in `differences`, and nowhere else. `PULSARDS_DIFFERENTIAL=2000` makes that many examples of each
+kind instead of some hundred, and other ones each time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from anystore import spec
+from anystore.spec import Argument
+from tests.pulsards.call_values import commands_of_pulsards
+from tests.pulsards.calls import Call, CallMaker
+from tests.pulsards.differences import (
+    DIFFERENCES,
+    NOT_CALLED,
+    NOT_IN_PULSARDS,
+    Difference,
+    calls_of,
+    reason_for,
+)
+from tests.pulsards.peers import EngineClient, RealClient
+from tests.pulsards.trial import Trial
+from tests.pulsards.waiting import play
+from tests.servers import RealServer
+
+#: How many examples of each kind; the ones of CI are the same each time.
+EXAMPLES: Final = int(os.environ.get("PULSARDS_DIFFERENTIAL", "600"))
+IN_CI: Final = "PULSARDS_DIFFERENTIAL" not in os.environ
+
+
+class Side:
+    """A trial, and of which calls its examples are made."""
+
+    def __init__(self, server: str, port: int, protocol: int) -> None:
+        self.trial = Trial(server, RealClient(port), protocol)
+        self.commands = [
+            name
+            for name in self.trial.commands
+            if not any(fnmatchcase(name, pattern) for patterns in NOT_CALLED for pattern in patterns.split())
+        ]
+        self.without = {*NOT_IN_PULSARDS, ("xadd", "*"), *self._unknown_tokens()}
+
+    def _unknown_tokens(self) -> Iterator[tuple[str, str]]:
+        """Keywords that are newer than the server."""
+        with_docs = self.trial.real
+        with_docs.execute("HELLO", 3)
+        for name in self.commands:
+            row = spec.lookup(name)
+            docs = with_docs.execute("COMMAND", "DOCS", name)
+            if row is not None and docs:
+                [shown_row] = docs.values()
+                theirs = set(tokens_of_docs(shown_row.get(b"arguments", [])))
+                yield from ((name, token) for token in set(tokens_of(row.arguments)) - theirs)
+
+
+def tokens_of(nodes: Sequence[Argument]) -> Iterator[str]:
+    for node in nodes:
+        if node.token is not None:
+            yield node.token
+        yield from tokens_of(node.arguments)
+
+
+def tokens_of_docs(nodes: list[dict[bytes, Any]]) -> Iterator[str]:
+    for node in nodes:
+        if b"token" in node:
+            yield node[b"token"].decode()
+        yield from tokens_of_docs(node.get(b"arguments", []))
+
+
+@pytest.fixture(scope="module", params=["valkey 2", "valkey 3", "redis 2", "redis 3"])
+def side(
+    request: pytest.FixtureRequest, valkey: RealServer, redis_server: RealServer | None
+) -> Iterator[Side | None]:
+    """pulsards beside one of the servers, in one of the protocols; None where that one is not installed."""
+    name, protocol = request.param.split()
+    server = valkey if name == "valkey" else redis_server
+    if server is None:
+        yield None
+        return
+    found = Side(name, server.port, int(protocol))
+    yield found
+    found.trial.close()
+
+
+@cache
+def numbers_below(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, count - 1)
+
+
+@st.composite
+def sequences(draw: st.DrawFn, side: Side, group: str | None = None) -> list[Call]:
+    """Some calls, mostly of one group of commands; at times inside a transaction, or made by a script."""
+    maker = CallMaker(lambda count: draw(numbers_below(count)), side.commands, without_tokens=side.without)
+    group = group or maker.group()
+    calls = []
+    for _ in range(draw(st.integers(1, 10))):
+        call = maker.call(group)
+        calls.append(maker.passed_on(call) if maker.chance(4) else call)
+    if maker.chance(5):
+        calls = [[b"MULTI"], *(call for call in calls if call[0] not in _CHANGE_MODE), [b"EXEC"]]
+    return calls
+
+
+_SUBSCRIBE: Final = {
+    b"subscribe",
+    b"unsubscribe",
+    b"psubscribe",
+    b"punsubscribe",
+    b"ssubscribe",
+    b"sunsubscribe",
+}
+_CHANGE_MODE: Final = {b"multi", b"exec", b"discard", b"reset", b"watch", b"select", b"spop"} | _SUBSCRIBE
+
+_SETTINGS: Final = settings(
+    max_examples=EXAMPLES,
+    derandomize=IN_CI,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+    print_blob=False,
+)
+
+
+class TestMadeUpCalls:
+    @pytest.mark.timeout(3600)
+    def test_they_do_the_same(self, side: Side | None) -> None:
+        if side is None:
+            return
+
+        @_SETTINGS
+        @given(st.data())
+        def run(data: st.DataObject) -> None:
+            calls = data.draw(sequences(side))
+            side.trial.run(calls)
+
+        run()
+
+
+_WAIT_FOR_EVER: Final = {
+    "timeout": (b"0",),
+    "score": (b"1", b"2", b"inf"),
+    "increment": (b"1", b"-1"),
+    "xread:milliseconds": (b"0",),
+    "xreadgroup:milliseconds": (b"0",),
+    "xreadgroup:id": (b">",),
+    "xread:id": (b"$", b"0", b"2-0"),
+}
+_WAITED_FOR: Final = {
+    "list": (b"l", b"m"),
+    "sorted-set": (b"z", b"y"),
+    "stream": (b"s", b"t"),
+    "generic": (b"l", b"z", b"s"),
+    "string": (b"l", b"z", b"s"),
+}
+#: What may serve a client that waits, or take away what it waits for, beside what does so by its flags.
+_HAPPENS: Final = ("del", "rename", "copy", "set", "expire")
+
+
+def is_old(since: str | None) -> bool:
+    """Whether Redis 7.0, and so every server here, has what there is since a version."""
+    return since is None or tuple(map(int, since.split("."))) < (7, 0, 99)
+
+
+#: Keywords of which the table does not say since when there are: XADD's and XTRIM's.
+_OF_REDIS_8: Final = {"KEEPREF", "DELREF", "ACKED"}
+
+
+def new_tokens(nodes: Sequence[Argument]) -> Iterator[str]:
+    for node in nodes:
+        if node.token is not None and (not is_old(node.since) or node.token in _OF_REDIS_8):
+            yield node.token
+        yield from new_tokens(node.arguments)
+
+
+@st.composite
+def scenes(draw: st.DrawFn, groups: tuple[str, ...]) -> list[tuple[str, Call]]:
+    """What several clients do, some of which wait for ever for keys that others change."""
+    there = set(commands_of_pulsards())
+    rows = [
+        row
+        for name, row in spec.specs().items()
+        if name in there and not row.subcommands and is_old(row.since) and row.origin == "redis"
+    ]
+    waiting = [row.name for row in rows if row.is_blocking and row.group in groups]
+    changing = [row.name for row in rows if row.is_write and row.group in groups]
+    maker = CallMaker(
+        lambda count: draw(numbers_below(count)),
+        [*waiting, *waiting, *changing, *_HAPPENS, *(["xgroup|create"] if "stream" in groups else [])],
+        ordinary=_WAIT_FOR_EVER,
+        keys={group: keys for group, keys in _WAITED_FOR.items() if group in (*groups, "generic", "string")},
+        without_tokens={
+            ("xadd", "*"),
+            *((row.name, token) for row in rows for token in new_tokens(row.arguments)),
+        },
+        hostility=0,
+    )
+    steps = []
+    for _ in range(draw(st.integers(2, 20))):
+        row = maker.choice(maker.rows)
+        steps.append((str(maker.choice("abcd")), maker.call_of(row)))
+    return steps
+
+
+class TestClientsThatWait:
+    """Who gets what at which step of a scene."""
+
+    @pytest.mark.parametrize("protocol", [2, 3])
+    @_SETTINGS
+    @given(data=st.data())
+    def test_for_lists_and_sorted_sets(
+        self, protocol: int, valkey: RealServer, redis_server: RealServer | None, data: st.DataObject
+    ) -> None:
+        play(data.draw(scenes(("list", "sorted-set"))), valkey, redis_server, protocol)
+
+    @pytest.mark.parametrize("protocol", [2, 3])
+    @_SETTINGS
+    @given(data=st.data())
+    def test_for_streams(self, protocol: int, valkey: RealServer, data: st.DataObject) -> None:
+        """Redis 7.0 has other words for who waits for a group that goes, and does not tell everybody."""
+        play(data.draw(scenes(("stream",))), valkey, None, protocol)
+
+
+@pytest.fixture(scope="module")
+def ports(valkey: RealServer, redis_server: RealServer | None) -> dict[str, int | None]:
+    return {"valkey": valkey.port, "redis": None if redis_server is None else redis_server.port}
+
+
+@pytest.mark.parametrize(
+    ("server", "row"),
+    [
+        pytest.param(server, row, id=f"{server}-{row.example[-1][:40]}")
+        for row in DIFFERENCES
+        for server in (("valkey", "redis") if row.server == "both" else (row.server,))
+    ],
+)
+def test_a_difference_is_there(ports: dict[str, int | None], server: str, row: Difference) -> None:
+    """A row that is not true any more has to go."""
+    port = ports[server]
+    if port is None:
+        return
+    ours, theirs = EngineClient(), RealClient(port)
+    theirs.execute("FLUSHALL")
+    calls = calls_of(row)
+    replies = [[client.execute(*call) for call in calls] for client in (ours, theirs)]
+    theirs.close()
+    mine, other = replies[0][-1], replies[1][-1]
+    assert mine != other
+    assert reason_for(server, calls[-1], mine, other, calls[:-1]) == row.reason
