@@ -148,7 +148,7 @@ class TestNothingIsLeftOut:
 NOT_YET = {
     "snapshots": ("has", "save"),
     "the append-only file": ("has", "bgrewriteaof"),
-    "replication": ("has", "replicaof"),
+    "replication": ("setting", "repl-backlog-size"),
     "cluster mode": ("has", "cluster.addslots"),
 }
 

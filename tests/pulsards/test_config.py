@@ -27,6 +27,8 @@ OTHER_DEFAULTS = {
     "daemonize": "the servers beside us are started so",
     "loglevel": "the servers beside us are started so",
     "unixsocket": "the servers beside us are started so",
+    "commandlog-request-larger-than": "measuring every command is left to those who want it",
+    "commandlog-reply-larger-than": "measuring every command is left to those who want it",
     "client-output-buffer-limit": "not compared: Valkey says replica where Redis says slave",
 }
 
