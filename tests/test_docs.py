@@ -149,7 +149,7 @@ NOT_YET = {
     "snapshots": ("has", "save"),
     "the append-only file": ("has", "bgrewriteaof"),
     "replication": ("setting", "repl-backlog-size"),
-    "cluster mode": ("has", "cluster.addslots"),
+    "cluster mode": ("setting", "cluster-node-timeout"),
 }
 
 
