@@ -327,6 +327,13 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     ),
     Difference(
         "valkey",
+        "cluster|keyslot",
+        "Valkey counts out the slot of a key without cluster mode, too",
+        ("CLUSTER KEYSLOT a",),
+        ours="cluster support disabled",
+    ),
+    Difference(
+        "valkey",
         "getex",
         "Valkey reads the time before it looks at the key",
         ("GETEX no EX x",),
