@@ -52,6 +52,17 @@ class Context:
         engine.park(Waiter(self.session, self.db, keys, deadline, attempt, timeout_reply, without_key))
         return NO_REPLY
 
+    def propagate(self, *commands: list[bytes]) -> None:
+        """Have the command that runs told to files and replicas as these, instead of as itself; none: not at all.
+
+        Does nothing where nobody is told. What `anystore.pulsards.effects` has for it is not asked for then.
+        """
+        self.engine.propagation.replace(commands)
+
+    def propagate_as_is(self) -> None:
+        """Have the command that runs told as it came, though it has changed nothing that is counted."""
+        self.engine.propagation.keep()
+
 
 class ScriptContext(Context):
     """The caller of a command that a script runs: its own selected database and protocol, never parked."""

@@ -116,7 +116,7 @@ class Database:
     def modify(self, key: bytes) -> Any:
         """The value for a command about to change it in place, or None. O(1)."""
         value = self.data.get(key)
-        if value is None or (self.expires and self._lapsed(key)):
+        if value is None or (self.expires and self._lapsed(key, True)):
             return None
         self.accessed[key] = self.keyspace.now // 1000
         return value
@@ -148,7 +148,7 @@ class Database:
     def set_value(self, key: bytes, value: Any, keep_expiry: bool = False) -> None:
         """Store a value, whatever was there; its time to live goes unless it is to be kept. O(1)."""
         data = self.data
-        if self.expires and key in self.expires and not self._lapsed(key) and not keep_expiry:
+        if self.expires and key in self.expires and not self._lapsed(key, True) and not keep_expiry:
             del self.expires[key]
         if key not in data:
             if self._scan_index is not None:
@@ -160,7 +160,7 @@ class Database:
 
     def remove(self, key: bytes) -> bool:
         """Remove a key; False when there is none (or it has expired). O(1), and freeing the value."""
-        if key not in self.data or (self.expires and self._lapsed(key)):
+        if key not in self.data or (self.expires and self._lapsed(key, True)):
             return False
         self._delete(key)
         return True
@@ -252,24 +252,37 @@ class Database:
             self._deadlines = [(moment, name) for name, moment in self.expires.items()]
             heapq.heapify(self._deadlines)
 
-    def _lapsed(self, key: bytes) -> bool:
-        """Whether the key's time is up; it is removed then."""
+    def _lapsed(self, key: bytes, changing: bool = False) -> bool:
+        """Whether the key's time is up; it is removed then. `changing`: for a command that may change it."""
         when = self.expires.get(key)
-        if when is None or when > self.keyspace.now:
+        keyspace = self.keyspace
+        if when is None or when > keyspace.now or keyspace.obeying:
             return False
-        self._expire(key)
+        if not keyspace.follows:
+            self._expire(key)
+        elif changing:
+            self._delete(key)  # a replica's own client takes its place
         return True
 
     def _expire(self, key: bytes) -> None:
         self._delete(key)
         self.keyspace.expired += 1
-        self.changed(key, b"expired", notifications.EXPIRED)
+        self._lost(key, b"expired", notifications.EXPIRED, [b"DEL", key])
+
+    def _lost(self, key: bytes, event: bytes, kind: int, command: list[bytes] | None) -> None:
+        """Tell of what went by itself. It is no change that anybody has made, and not counted as one."""
+        keyspace = self.keyspace
+        dirty = keyspace.dirty
+        self.changed(key, event, kind)
+        keyspace.dirty = dirty
+        if keyspace.loss_watcher is not None and command is not None:
+            keyspace.loss_watcher(self, command)
 
     def evict(self, key: bytes) -> None:
         """Remove a key for want of memory. O(1), and freeing the value."""
         self._delete(key)
         self.keyspace.evicted += 1
-        self.changed(key, b"evicted", notifications.EVICTED)
+        self._lost(key, b"evicted", notifications.EVICTED, [b"DEL", key])
 
     def next_to_expire(self) -> tuple[int, bytes] | None:
         """The next key to expire, and when, in milliseconds since 1970. Amortised O(log N)."""
@@ -348,6 +361,8 @@ class Database:
         """
         if value.expires is None or (when := value.expires.earliest()) is None or when > self.keyspace.now:
             return True
+        if self.keyspace.obeying:
+            return True
         self._expire_fields(key, value, len(value))
         return bool(value)
 
@@ -356,11 +371,12 @@ class Database:
         if due:
             value.remove_many(due)
             self.keyspace.expired_fields += len(due)
-            self.changed(key, b"hexpired", notifications.HASH)
+            self._lost(key, b"hexpired", notifications.HASH, [b"HDEL", key, *due])
         if value:
             self.schedule_fields(key, value)
         else:
-            self.drop_empty(key)
+            self._delete(key)
+            self._lost(key, b"del", notifications.GENERIC, None)  # the last HDEL removes it everywhere
         return len(due)
 
     def _delete(self, key: bytes) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from anystore.pulsards.acl import AccessControl, load_configured_users
 from anystore.pulsards.addresses import is_local
+from anystore.pulsards.applying import Applier
 from anystore.pulsards.blocking import Waiter
 from anystore.pulsards.client_memory import ClientMemory
 from anystore.pulsards.clock import Clock, SystemClock
@@ -30,6 +31,7 @@ from anystore.pulsards.keyspace import NEVER, Keyspace
 from anystore.pulsards.latency import LatencyMonitor, count_duration
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pausing import Pause
+from anystore.pulsards.propagation import Propagation
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.redaction import redacted
 from anystore.pulsards.registry import CommandEntry, build_table, every_entry, rename_commands
@@ -62,6 +64,9 @@ class Engine:
         self.keyspace.now = self.clock.time_us() // 1000
         self.broker = Broker()
         self.commands = build_table()
+        #: Every command by the name that it has everywhere, whatever `rename-command` says.
+        self.plain_commands = dict(self.commands)
+        self._applier: Applier | None = None
         self.acl = AccessControl(self)
         self.scripts = ScriptRuntime(check_permission=self._permits, log=_log_script)
         self.libraries = Libraries(check_permission=self._permits, log=_log_script)
@@ -70,6 +75,7 @@ class Engine:
         self.sessions: dict[int, Session] = {}
         self.monitors: dict[Session, None] = {}
         self.tracking = TrackingTable(self)
+        self.propagation = Propagation(self)
         #: `call` has more to do than to run and to count: see `update_attention`.
         self.attentive = False
         self.statistics = Statistics(self.keyspace.now, self._count_calls)
@@ -206,7 +212,7 @@ class Engine:
 
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
-        due = [self.keyspace.next_expiry() if self.keyspace.active_expiry else None]
+        due = [self.keyspace.next_expiry() if self.keyspace.expires_by_itself else None]
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if waiter.session.waiter is waiter:
@@ -231,7 +237,7 @@ class Engine:
         """Do what has fallen due, a bounded amount of it; follow with `flush`."""
         self.start_turn()
         now = self.keyspace.now
-        if self.keyspace.active_expiry:
+        if self.keyspace.expires_by_itself:
             begun = self._elapsed_ns()
             if self.keyspace.expire_due():
                 self.statistics.expiries_cut_short += 1
@@ -257,8 +263,15 @@ class Engine:
 
     def resolve(self, arguments: list[bytes]) -> CommandEntry:
         """The entry of a command or subcommand, with its arity checked; `CommandError` where there is none."""
+        return self._resolve(self.commands, arguments)
+
+    def resolve_plainly(self, arguments: list[bytes]) -> CommandEntry:
+        """`resolve` by the name that a command has everywhere, whatever it has been renamed to here."""
+        return self._resolve(self.plain_commands, arguments)
+
+    def _resolve(self, commands: dict[bytes, CommandEntry], arguments: list[bytes]) -> CommandEntry:
         name = arguments[0]
-        entry = self.commands.get(name) or self.commands.get(name.lower())
+        entry = commands.get(name) or commands.get(name.lower())
         if entry is None:
             raise unknown_command(arguments)
         if entry.subcommands:
@@ -307,10 +320,19 @@ class Engine:
             log_slow(self, context.session, entry, arguments, elapsed)
         return reply
 
+    def apply(self, database: int, arguments: list[bytes]) -> Any:
+        """Run a command that a file or a primary says was run: its reply, an `ErrorReply` where it fails.
+
+        See `Applier`, of which each source that speaks at the same time as others needs one of its own.
+        """
+        if self._applier is None:
+            self._applier = Applier(self)
+        return self._applier.run(arguments, database)
+
     def update_attention(self) -> None:
         """Decide anew what commands are watched for: not for each command, but when somebody begins or ends it."""
         tracking = self.tracking.clients > 0
-        self.attentive = tracking or bool(self.monitors)
+        self.attentive = tracking or bool(self.monitors) or self.propagation.active
         watchers: list[Callable[[Database, bytes], None]] = []
         if self.keyspace.accounted:
             watchers.append(self.keyspace.count_memory)
@@ -319,13 +341,16 @@ class Engine:
         self.keyspace.touch_watchers = tuple(watchers)
 
     def _call_attentively(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
-        """`call` while there are clients under MONITOR or CLIENT TRACKING."""
+        """`call` while there are clients under MONITOR or CLIENT TRACKING, or somebody keeps a copy of the data."""
         if self.monitors and entry.is_monitored:
             self.feed_monitors(context, arguments)
         tracking = self.tracking
         caller, tracking.current = tracking.current, context.session
         try:
-            reply = self.call(context, entry, arguments, True)
+            if self.propagation.active:
+                reply = self.propagation.run(context, entry, arguments)
+            else:
+                reply = self.call(context, entry, arguments, True)
             if entry.is_tracked and context.session.tracking is not None:
                 tracking.remember(context.session, entry, arguments)
         finally:
@@ -432,7 +457,12 @@ class Engine:
         try:
             if session.user.restricted:
                 self._check_parked(waiter)
-            reply = waiter.attempt(session, key)
+            if self.propagation.active:
+                reply = self.propagation.serve(
+                    session, waiter.arguments, lambda: waiter.attempt(session, key)
+                )
+            else:
+                reply = waiter.attempt(session, key)
         except CommandError as error:
             self.count_error(error.message)
             reply = ErrorReply(error.message)

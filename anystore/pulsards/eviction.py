@@ -88,7 +88,9 @@ class Eviction:
 
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Evict what is too much; why a command may not run, or be queued, all the same, or None. O(1) mostly."""
-        if self._engine.keyspace.used <= self.limit:
+        keyspace = self._engine.keyspace
+        # A primary says what goes, and whatever it has is to be had here, too.
+        if keyspace.used <= self.limit or keyspace.follows:
             if self._exceeded_since is not None:
                 self._within_limit()
             return None
@@ -111,7 +113,13 @@ class Eviction:
 
     def refusal_in_script(self, context: ScriptContext, entry: CommandEntry) -> bytes | None:
         """Why a script may not call a command: only its first write can be refused, or its work would be half done."""
-        if self.short and entry.deny_oom and not context.wrote and not context.allow_oom:
+        if (
+            self.short
+            and entry.deny_oom
+            and not context.wrote
+            and not context.allow_oom
+            and not self._engine.keyspace.obeying
+        ):
             return OUT_OF_MEMORY
         context.wrote = context.wrote or entry.writes
         return None

@@ -27,6 +27,12 @@ class Keyspace:
         self.nearest = NEVER
         #: Whether keys are removed when they expire, or only when they are next asked for.
         self.active_expiry = True
+        #: What is past is hidden but not removed: a primary, or a file that is being read, says when it has gone.
+        self.follows = False
+        #: A command of such a source is running: to it, what is past is there until the source says otherwise.
+        self.obeying = False
+        #: Told as a command, where somebody keeps a copy of the data, what went by itself: expired, or evicted.
+        self.loss_watcher: Callable[[Database, list[bytes]], None] | None = None
         self.notify_classes = 0
         self.notify = notify
         self.dirty = 0  # changes since the server started; who cares keeps the figure it saw last
@@ -46,6 +52,11 @@ class Keyspace:
         #: Keys that changed while somebody waits for them, in order.
         self.ready: dict[tuple[Database, bytes], None] = {}
         self.databases = [Database(self, index) for index in range(count)]
+
+    @property
+    def expires_by_itself(self) -> bool:
+        """Whether keys and fields are to be removed when their time is up."""
+        return self.active_expiry and not self.follows
 
     def falls_due(self, when: int) -> None:
         """Something is due at `when`, in milliseconds since 1970."""

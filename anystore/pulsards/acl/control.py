@@ -37,7 +37,7 @@ class AccessControl:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.known = KnownCommands(dict.fromkeys(engine.commands.values()))
-        self.default = self._all_permitting()
+        self.default = self.all_permitting()
         self.users: dict[bytes, User] = {DEFAULT: self.default}
         self.log = AclLog()
         #: What acl-pubsub-default says of channels.
@@ -45,7 +45,8 @@ class AccessControl:
         #: Where ACL LOAD and ACL SAVE have the users; empty for none.
         self.file = ""
 
-    def _all_permitting(self) -> User:
+    def all_permitting(self) -> User:
+        """A user of its own, in no list, who may do everything."""
         user = User(DEFAULT, self.known)
         for rule in (b"+@all", b"~*", b"&*", b"on", b"nopass"):
             user.apply(rule)
@@ -156,7 +157,7 @@ class AccessControl:
             else:
                 self.users[name] = user
         if DEFAULT not in users:
-            self.replace(self.default, self._all_permitting())
+            self.replace(self.default, self.all_permitting())
 
     # Logging in
 

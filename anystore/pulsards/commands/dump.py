@@ -95,7 +95,7 @@ def restore(ctx: Context, args: list[bytes]) -> bytes:
         raise invalid_expire(b"restore")
     # Removed and not overwritten, so that subscribers are told of a new key, as Redis tells them.
     replaced = db.remove(key)
-    if 0 < when <= now:
+    if 0 < when <= now and not db.keyspace.obeying:
         if replaced:
             db.changed(key, b"del", GENERIC)
         return OK

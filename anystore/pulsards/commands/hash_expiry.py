@@ -41,8 +41,9 @@ def hexpire(ctx: Context, args: list[bytes]) -> list[int]:
     fields = _fields(args, 4 if condition else 3, b"ERR Parameter `numFields` should be greater than 0")
     if value is None:
         return [_NO_FIELD] * len(fields)
-    replies = [_expire(value, field, condition, when, now) for field in fields]
     db = ctx.db
+    past = when <= now and not db.keyspace.obeying
+    replies = [_expire(value, field, condition, when, past) for field in fields]
     if _REMOVED in replies:
         db.changed(key, b"hdel", HASH)
         if not value:
@@ -77,13 +78,13 @@ def _fields(args: list[bytes], position: int, not_positive: bytes) -> list[bytes
     return fields
 
 
-def _expire(value: HashValue, field: bytes, condition: int, when: int, now: int) -> int:
+def _expire(value: HashValue, field: bytes, condition: int, when: int, past: bool) -> int:
     if field not in value:
         return _NO_FIELD
     current = None if value.expires is None else value.expires.get(field)
     if condition and not permitted(condition, current, when):
         return _FORBIDDEN
-    if when <= now:
+    if past:
         value.remove(field)
         return _REMOVED
     value.expire_at(field, when)

@@ -130,7 +130,7 @@ def getex(ctx: Context, args: list[bytes]) -> bytes | None:
         return None
     if time is not None:
         when = _deadline(ctx, args, flags, time)
-        if flags & (_EXAT | _PXAT) and when <= ctx.engine.keyspace.now:
+        if flags & (_EXAT | _PXAT) and when <= ctx.engine.keyspace.now and not db.keyspace.obeying:
             db.remove(key)
             db.changed(key, b"del", GENERIC)
         else:

@@ -1,0 +1,25 @@
+"""What is told as it came although it changes no key, or is no command that writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anystore.pulsards.effects.table import Call, effect
+
+
+@effect("publish", "spublish", always=True)
+def message(call: Call) -> Sequence[list[bytes]]:
+    """Replicas have subscribers, too."""
+    return (call.arguments,)
+
+
+@effect("flushdb", "flushall", always=True)
+def flushing(call: Call) -> Sequence[list[bytes]]:
+    """Even of what is empty: a copy may have keys that have expired here."""
+    return (call.arguments,)
+
+
+@effect("pfcount")
+def counting(call: Call) -> Sequence[list[bytes]]:
+    """The count of a single HyperLogLog is kept in its value, which so has changed."""
+    return (call.arguments,)

@@ -1,0 +1,234 @@
+"""What files and replicas are told of commands: which ones, in which units, and that these come to the same."""
+
+from __future__ import annotations
+
+from anystore.pulsards.clock import ManualClock
+from anystore.pulsards.propagation import Unit, encode_unit
+from tests.pulsards.peers import Argument, EngineClient
+
+
+class Copied:
+    """An engine whose units are written down."""
+
+    def __init__(self, **settings: str) -> None:
+        self.clock = ManualClock()
+        self.client = EngineClient(clock=self.clock, **settings)
+        self.engine = self.client.engine
+        self.units: list[Unit] = []
+        self.engine.propagation.add_sink(self.units.append)
+
+    def run(self, *lines: str | tuple[Argument, ...]) -> list[str]:
+        """Run commands; the units they came to, each as one text."""
+        self.units.clear()
+        for line in lines:
+            self.client.execute(*(line.split(" ") if isinstance(line, str) else line))
+        return self.told()
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.engine.run_due()
+        self.engine.flush()
+
+    def told(self) -> list[str]:
+        units = [
+            "; ".join(f"{index}: {b' '.join(command).decode('latin-1')}" for index, command in unit)
+            for unit in self.units
+        ]
+        self.units.clear()
+        return units
+
+
+class TestUnits:
+    def test_what_writes_is_told_as_it_came(self) -> None:
+        assert Copied().run("SET a 1", "set b 2", "GET a", "DEL a b") == [
+            "0: SET a 1",
+            "0: set b 2",
+            "0: DEL a b",
+        ]
+
+    def test_what_has_changed_nothing_is_not_told(self) -> None:
+        assert Copied().run("DEL no", "SREM no x", "SET a 1 XX", "INCR a b", "LPUSHX no 1") == []
+
+    def test_an_error_is_not_told(self) -> None:
+        assert Copied().run("SET a x", "INCR a", "LPUSH a 1") == ["0: SET a x"]
+
+    def test_the_database_is_told(self) -> None:
+        assert Copied().run("SELECT 3", "SET a 1", "SELECT 0", "SET a 2") == ["3: SET a 1", "0: SET a 2"]
+
+    def test_a_transaction_is_one_unit_of_what_it_writes(self) -> None:
+        assert Copied().run("MULTI", "SET a 1", "GET a", "SELECT 2", "INCR n", "EXEC", "SET b 1") == [
+            "0: SET a 1; 2: INCR n",
+            "2: SET b 1",
+        ]
+
+    def test_an_error_in_a_transaction_leaves_the_rest(self) -> None:
+        assert Copied().run("MULTI", "SET a 1", "LPUSH a 1", "INCR a", "EXEC") == ["0: SET a 1; 0: INCR a"]
+
+    def test_a_script_is_told_as_what_it_has_done_until_it_failed(self) -> None:
+        script = "redis.call('SET', 'a', 1); redis.call('INCR', 'a'); redis.call('LPUSH', 'a', 1)"
+        assert Copied().run(("EVAL", script, 0)) == ["0: SET a 1; 0: INCR a"]
+
+    def test_a_script_within_a_transaction_is_part_of_its_unit(self) -> None:
+        script = "redis.call('SELECT', 1); redis.call('SET', 'a', 1)"
+        assert Copied().run("MULTI", "SET x 1", ("EVAL", script, 0), "EXEC", "SET y 1") == [
+            "0: SET x 1; 1: SET a 1",
+            "0: SET y 1",
+        ]
+
+    def test_messages_are_told_to_those_who_want_them(self) -> None:
+        copied = Copied()
+        silent: list[Unit] = []
+        copied.engine.propagation.add_sink(silent.append, messages=False)
+        assert copied.run("PUBLISH c m", "MULTI", "PUBLISH c m", "SET a 1", "EXEC") == [
+            "0: PUBLISH c m",
+            "0: PUBLISH c m; 0: SET a 1",
+        ]
+        assert silent == [((0, [b"SET", b"a", b"1"]),)]
+
+    def test_commands_have_their_usual_names(self) -> None:
+        copied = Copied(rename_command="SET store")
+        assert copied.run("STORE a 1") == ["0: set a 1"]
+        assert copied.engine.apply(0, [b"SET", b"b", b"1"]) == b"OK"
+
+    def test_nothing_is_told_or_paid_for_afterwards(self) -> None:
+        copied = Copied()
+        copied.engine.propagation.remove_sink(copied.units.append)
+        assert not copied.engine.attentive
+        assert copied.run("SET a 1", "SET b 1 PX 10") == []
+        copied.wait(1)
+        assert copied.told() == []
+
+
+class TestWhatGoesByItself:
+    def test_a_key_that_expires(self) -> None:
+        copied = Copied()
+        copied.run("SET a 1 PXAT 9999999999999", "PEXPIRE a 10")
+        copied.wait(1)
+        assert copied.told() == ["0: DEL a"]
+
+    def test_a_key_that_is_found_expired(self) -> None:
+        copied = Copied()
+        copied.run("SET a 1 PX 10", "SET b 1 PX 10")
+        copied.clock.advance(1)
+        assert copied.run("GET a", "INCR b") == ["0: DEL a", "0: DEL b; 0: INCR b"]
+
+    def test_fields_that_expire(self) -> None:
+        copied = Copied()
+        copied.run("HSET h a 1 b 2 c 3", "HPEXPIRE h 10 FIELDS 2 a b")
+        copied.wait(1)
+        assert copied.told() == ["0: HDEL h a b"]
+
+    def test_a_key_that_is_evicted(self) -> None:
+        copied = Copied(maxmemory="1", maxmemory_policy="allkeys-random")
+        assert copied.run("SET a 1", "SET b 2")[:2] == ["0: SET a 1", "0: DEL a"]
+
+
+class TestEncoding:
+    def test_the_database_is_selected_where_it_changes(self) -> None:
+        unit = [(0, [b"SET", b"a", b"1"])]
+        first, selected = encode_unit(unit, -1)
+        second, selected = encode_unit(unit, selected)
+        assert first == b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n" + second
+        assert second == b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n"
+        assert selected == 0
+
+    def test_what_happened_together_is_a_transaction(self) -> None:
+        data, selected = encode_unit([(1, [b"A"]), (1, [b"B"]), (2, [b"C"])], 1)
+        assert data == (
+            b"*1\r\n$5\r\nMULTI\r\n*1\r\n$1\r\nA\r\n*1\r\n$1\r\nB\r\n"
+            b"*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n*1\r\n$1\r\nC\r\n*1\r\n$4\r\nEXEC\r\n"
+        )
+        assert selected == 2
+
+
+class TestApplying:
+    def test_a_transaction(self) -> None:
+        client = EngineClient()
+        replies = [
+            client.engine.apply(1, command)
+            for command in ([b"MULTI"], [b"SET", b"a", b"1"], [b"INCR", b"a"], [b"EXEC"])
+        ]
+        assert replies[-1] == [b"OK", 2]
+        client.execute("SELECT", 1)
+        assert client.execute("GET", "a") == b"2"
+
+    def test_databases_within_a_transaction(self) -> None:
+        client = EngineClient()
+        for index, command in (
+            (0, [b"MULTI"]),
+            (0, [b"SET", b"a", b"1"]),
+            (5, [b"SET", b"a", b"5"]),
+            (5, [b"EXEC"]),
+        ):
+            client.engine.apply(index, command)
+        assert client.execute("GET", "a") == b"1"
+        client.execute("SELECT", 5)
+        assert client.execute("GET", "a") == b"5"
+
+    def test_what_is_past_is_there_until_it_is_removed(self) -> None:
+        clock = ManualClock()
+        client = EngineClient(clock=clock)
+        past = b"%d" % (clock.time_us() // 1000 - 1000)
+        for command in (
+            [b"SET", b"a", b"1", b"PXAT", past],
+            [b"INCR", b"a"],
+            [b"PERSIST", b"a"],
+            [b"SET", b"b", b"1"],
+            [b"PEXPIREAT", b"b", past],
+            [b"PERSIST", b"b"],
+        ):
+            client.engine.apply(0, command)
+        assert client.execute("MGET", "a", "b") == [b"2", b"1"]
+
+    def test_what_changes_nothing_is_refused(self) -> None:
+        client = EngineClient()
+        for command in (
+            [b"SHUTDOWN"],
+            [b"SUBSCRIBE", b"c"],
+            [b"CONFIG", b"SET", b"maxmemory", b"1"],
+            [b"NOSUCH"],
+        ):
+            reply = client.engine.apply(0, command)
+            assert reply.startswith(b"ERR"), command
+
+    def test_it_asks_nobody(self) -> None:
+        client = EngineClient(maxmemory="1", requirepass="secret")
+        assert client.engine.apply(0, [b"SET", b"a", b"1"]) == b"OK"
+        assert client.engine.apply(0, [b"SET", b"b", b"1"]) == b"OK"
+
+    def test_who_waits_is_served(self) -> None:
+        client = EngineClient()
+        client.send("BLPOP", "l", 0)
+        client.engine.apply(0, [b"RPUSH", b"l", b"1"])
+        client.engine.flush()
+        assert client.receive() == [b"l", b"1"]
+
+
+class TestFollowing:
+    """A replica: what is past is hidden, and removed when the primary says so."""
+
+    def test_keys(self) -> None:
+        clock = ManualClock()
+        client = EngineClient(clock=clock)
+        client.engine.keyspace.follows = True
+        client.engine.apply(0, [b"SET", b"a", b"1", b"PXAT", b"%d" % (clock.time_us() // 1000 + 10)])
+        clock.advance(1)
+        client.engine.run_due()
+        assert client.execute("GET", "a") is None
+        assert client.execute("EXISTS", "a") == 0
+        assert client.execute("KEYS", "*") == []
+        assert client.execute("SCAN", 0) == [b"0", []]
+        assert client.execute("RANDOMKEY") == b"a"
+        assert client.execute("DBSIZE") == 1
+        assert client.engine.apply(0, [b"INCR", b"a"]) == 2
+        client.engine.apply(0, [b"DEL", b"a"])
+        assert client.execute("DBSIZE") == 0
+
+    def test_a_writing_client_takes_the_place_of_what_is_past(self) -> None:
+        clock = ManualClock()
+        client = EngineClient(clock=clock)
+        client.engine.keyspace.follows = True
+        client.engine.apply(0, [b"SET", b"a", b"5", b"PXAT", b"%d" % (clock.time_us() // 1000 + 10)])
+        clock.advance(1)
+        assert client.execute("INCR", "a") == 1
+        assert client.execute("TTL", "a") == -1
