@@ -145,6 +145,9 @@ class Database:
 
     # Changing
 
+    def prepare(self, key: bytes) -> None:
+        """To be called before a value is changed that was not looked up by `modify`."""
+
     def set_value(self, key: bytes, value: Any, keep_expiry: bool = False) -> None:
         """Store a value, whatever was there; its time to live goes unless it is to be kept. O(1)."""
         data = self.data

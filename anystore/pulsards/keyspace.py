@@ -6,10 +6,14 @@ What a single one does is in `anystore.pulsards.database`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.accounting import Account
 from anystore.pulsards.database import Database
+
+if TYPE_CHECKING:
+    from anystore.pulsards.persistence.snapshot import Snapshot
 
 #: A moment that does not come.
 NEVER = 2**63
@@ -51,6 +55,8 @@ class Keyspace:
         self.touch_watchers: tuple[Callable[[Database, bytes], None], ...] = ()
         #: Keys that changed while somebody waits for them, in order.
         self.ready: dict[tuple[Database, bytes], None] = {}
+        #: Point-in-time images that are being written: see `begin_image`.
+        self.images: tuple[Snapshot, ...] = ()
         self.databases = [Database(self, index) for index in range(count)]
 
     @property
@@ -139,6 +145,24 @@ class Keyspace:
             kept = getattr(one, name)
             setattr(one, name, getattr(two, name))
             setattr(two, name, kept)
+        for image in self.images:
+            image.after_swap(first, second)
         for database in (one, two):
             for key in database.blocked:
                 database.wake(key)
+
+    def begin_image(self, image: Snapshot) -> None:
+        """Tell an image of every change before it is made, until `end_image`. O(1)."""
+        # The databases change their class, so that without an image nobody asks whether there is one.
+        from anystore.pulsards.persistence.snapshot import ImagedDatabase
+
+        self.images = (*self.images, image)
+        for database in self.databases:
+            database.__class__ = ImagedDatabase
+
+    def end_image(self, image: Snapshot) -> None:
+        """Take a `begin_image` back; nothing happens where that was done before."""
+        self.images = tuple(other for other in self.images if other is not image)
+        if not self.images:
+            for database in self.databases:
+                database.__class__ = Database

@@ -179,7 +179,10 @@ def read_group(ctx: Context, key: bytes, name: bytes) -> tuple[StreamValue, Grou
     if value is None:
         return None
     group = value.groups.get(name)
-    return None if group is None else (value, group)
+    if group is None:
+        return None
+    ctx.db.prepare(key)  # what is read from a group is noted down in it
+    return value, group
 
 
 def no_group(key: bytes, name: bytes, where: bytes = b"") -> CommandError:

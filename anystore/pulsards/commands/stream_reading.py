@@ -211,6 +211,7 @@ def _open(ctx: Context, request: _Request, key: bytes, text: bytes) -> tuple[Str
     group = None if value is None else value.groups.get(request.group)
     if value is None or group is None:
         raise no_group(key, request.group, b" in XREADGROUP with GROUP option")
+    ctx.db.prepare(key)  # what is read from a group is noted down in it
     if text == b">":
         return value, group, _NEW
     if text in (b"$", b"+"):

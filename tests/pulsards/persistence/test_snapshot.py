@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+
+from anystore.pulsards.clock import ManualClock
+from anystore.pulsards.database import Database
+from anystore.pulsards.engine import Engine
+from anystore.pulsards.persistence.snapshot import Part, Snapshot
+from tests.pulsards.call_values import commands_of_pulsards, world
+from tests.pulsards.calls import Call, CallMaker
+from tests.pulsards.peers import EngineClient
+from tests.pulsards.persistence.images import Recorder, data_of
+
+#: What ends the client or the server, or is about neither's data.
+_LEFT_OUT: Final = (
+    "shutdown quit monitor debug client|* config|* acl|* auth hello failover replicaof slaveof sync psync"
+)
+
+
+class Stage:
+    """An engine with some data of each type, a client, and an image that is being taken."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.client = EngineClient(Engine(clock=self.clock))
+        self.engine = self.client.engine
+        self.recorder = Recorder()
+
+    def fill(self) -> None:
+        for command in world(commands_of_pulsards()):
+            self.client.execute(*command)
+        self.client.execute("SELECT", 1)
+        self.client.execute("MSET", *(word for number in range(20) for word in (f"k{number}", number)))
+        self.client.execute("SELECT", 0)
+        self.client.execute("EXPIRE", "l", 2)
+        self.client.execute("HPEXPIRE", "h", 1500, "FIELDS", 1, "a")
+
+    def begin(self) -> Snapshot:
+        return Snapshot(self.engine, self.recorder, {b"a": b"b"})
+
+    def call(self, call: Call) -> None:
+        self.client.send(*call)
+        if self.client.session.waiter is not None:
+            self.client.session.unpark(None)
+            self.engine.flush()
+        while self.client.receive() is not NotImplemented:
+            pass
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.engine.run_due()
+        self.engine.flush()
+
+
+@cache
+def numbers_below(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, count - 1)
+
+
+def callable_commands() -> list[str]:
+    return [
+        name
+        for name in commands_of_pulsards()
+        if not any(fnmatchcase(name, pattern) for pattern in _LEFT_OUT.split())
+    ]
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[Call | int | float]:
+    """Calls; numbers of bytes to be taken of the image; seconds that pass."""
+    maker = CallMaker(lambda count: draw(numbers_below(count)), callable_commands())
+    found: list[Call | int | float] = []
+    for _ in range(draw(st.integers(1, 12))):
+        kind = draw(numbers_below(8))
+        if kind < 5:
+            call = maker.call()
+            found.append(maker.passed_on(call) if maker.chance(6) else call)
+        elif kind < 7:
+            found.append(draw(st.integers(1, 400)))
+        else:
+            found.append(draw(st.sampled_from([0.001, 0.7, 3.0, 200.0])))
+    return found
+
+
+def split(*texts: str) -> list[Call | int | float]:
+    return [[word.encode() for word in text.split()] for text in texts]
+
+
+class TestEverySequenceOfCommands:
+    @settings(
+        max_examples=150,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        print_blob=False,
+    )
+    @given(before=steps(), during=steps())
+    @example(before=[], during=split("FLUSHALL", "SET s x", "SWAPDB 0 1"))
+    @example(before=[], during=split("SWAPDB 0 1", "FLUSHDB", "SWAPDB 1 2", "SELECT 2", "SET k1 x"))
+    @example(before=[], during=split("SWAPDB 0 1", "DEL k1", "SELECT 1", "DEL l", "RPUSH l a"))
+    @example(before=[], during=split("RENAME l m", "RPUSH m x", "MOVE h 5", "DEL m"))
+    @example(before=[], during=[3.0, 1, *split("RPUSH l a")])
+    @example(before=split("SELECT 1"), during=[100, *split("FLUSHALL", "SET k1 x", "EXPIRE k1 10"), 50])
+    def test_the_image_is_of_the_moment_at_which_it_was_begun(
+        self, before: list[Call | int | float], during: list[Call | int | float]
+    ) -> None:
+        stage = Stage()
+        stage.fill()
+        for step in before:
+            self.take(stage, None, step)
+        stage.call([b"UNSUBSCRIBE"])
+        expected = data_of(stage.engine)
+        functions = [library.code for library in stage.engine.libraries]
+        image = stage.begin()
+        for step in during:
+            self.take(stage, image, step)
+        while not image.finished:
+            image.next_slice(100)
+        assert stage.recorder.data == expected
+        assert stage.recorder.functions == functions
+        assert stage.engine.keyspace.images == ()
+
+    def take(self, stage: Stage, image: Snapshot | None, step: Call | int | float) -> None:
+        if isinstance(step, list):
+            stage.call(step)
+        elif isinstance(step, float):
+            stage.pass_time(step)
+        elif image is not None:
+            image.next_slice(step)
+
+
+class TestWriting:
+    def test_slices_are_about_as_long_as_wanted(self) -> None:
+        stage = Stage()
+        for number in range(3000):
+            stage.client.execute("SET", f"key{number}", "v" * 50)
+        image = stage.begin()
+        sizes = []
+        while not image.finished:
+            sizes.append(len(image.next_slice(1000)))
+        filled = [size for size in sizes if size]
+        assert max(filled) < 1200
+        assert len(filled) > 50
+        assert image.written == image.total == 3000
+        assert image.next_slice(1000) == b""
+
+    def test_keys_are_sorted_in_slices_too(self) -> None:
+        stage = Stage()
+        for number in range(3000):
+            stage.client.execute("SET", f"key{number}", "")
+        image = stage.begin()
+        image.next_slice(1)
+        assert image.next_slice(1) == b""
+        (part,) = image.parts.values()
+        assert 2000 < len(part.unsorted) < 3000
+        image.cancel()
+
+    def test_the_order_is_that_of_a_file(self) -> None:
+        stage = Stage()
+        stage.client.execute("SET", "a", 1, "EX", 100)
+        stage.client.execute("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() end)")
+        image = stage.begin()
+        data = b"".join(iter(lambda: image.next_slice(10), b""))
+        assert data.startswith(b"header#!lua name=l\n")
+        assert data.endswith(b"end")
+        assert stage.recorder.announced == {0: (1, 1)}
+
+    def test_nothing_is_written_of_a_server_without_keys(self) -> None:
+        stage = Stage()
+        image = stage.begin()
+        stage.client.execute("SET", "new", 1)
+        assert image.next_slice(100) == b"headerend"
+        assert image.finished
+        assert stage.recorder.data == {}
+
+    def test_what_is_written_ahead_is_counted(self) -> None:
+        stage = Stage()
+        stage.client.execute("SET", "a", "x" * 100)
+        image = stage.begin()
+        stage.client.execute("SET", "a", "y")
+        assert image.written_ahead >= 20
+        stage.client.execute("SET", "a", "z")
+        image.next_slice(1000)
+        assert image.written == 1
+
+    @pytest.mark.parametrize(
+        ("policy", "idle", "counted"),
+        [("allkeys-lru", True, False), ("allkeys-lfu", False, True), ("noeviction", False, False)],
+    )
+    def test_what_eviction_goes_by_is_kept(self, policy: str, idle: bool, counted: bool) -> None:
+        clock = ManualClock()
+        client = EngineClient(clock=clock, maxmemory="1gb", maxmemory_policy=policy)
+        client.execute("SET", "a", 1)
+        clock.advance(30)
+        client.engine.start_turn()
+
+        class Both(Recorder):
+            found: tuple[int | None, int | None] = (None, None)
+
+            def entry(self, key, value, expires_at, idle_seconds=None, frequency=None):  # type: ignore[no-untyped-def]
+                self.found = idle_seconds, frequency
+                return b""
+
+        recorder = Both()
+        image = Snapshot(client.engine, recorder, {})
+        image.next_slice(1000)
+        assert recorder.found == (30 if idle else None, 5 if counted else None)
+
+
+class TestSeveralAtOnce:
+    def test_each_is_of_its_own_moment(self) -> None:
+        stage = Stage()
+        stage.client.execute("MSET", "a", 1, "b", 2)
+        first, one = stage.begin(), data_of(stage.engine)
+        stage.client.execute("MSET", "a", 3, "c", 4)
+        other = Recorder()
+        second, two = Snapshot(stage.engine, other, {}), data_of(stage.engine)
+        stage.client.execute("FLUSHALL")
+        for image in (first, second):
+            while not image.finished:
+                image.next_slice(1)
+        assert stage.recorder.data == one
+        assert other.data == two
+        assert {type(database) for database in stage.engine.keyspace.databases} == {Database}
+
+
+class TestEnding:
+    def test_cancelling_lets_the_databases_be(self) -> None:
+        stage = Stage()
+        stage.client.execute("SET", "a", 1)
+        image = stage.begin()
+        assert {type(database) for database in stage.engine.keyspace.databases} != {Database}
+        image.cancel()
+        image.cancel()
+        assert image.finished
+        assert image.next_slice(10) == b""
+        assert {type(database) for database in stage.engine.keyspace.databases} == {Database}
+        stage.client.execute("SET", "a", 2)
+        assert stage.recorder.data == {}
+
+
+def test_a_part_knows_what_it_has_passed() -> None:
+    stage = Stage()
+    for number in range(2000):
+        stage.client.execute("SET", f"key{number}", number)
+    part = Part(stage.engine.keyspace.databases[0])
+    while part.sort(300):
+        assert not part.has_passed(b"key1")
+    assert sorted(key for bucket in part.buckets for key in bucket) == sorted(part.data)
+    part.cursor = len(part.buckets)
+    assert part.has_passed(b"key1")
