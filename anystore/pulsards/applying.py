@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from anystore.pulsards.effects.streams import without_limit
 from anystore.pulsards.errors import CommandError, printable
 from anystore.pulsards.session import Session
 from anystore.resp.types import QUEUED, ErrorReply
@@ -45,6 +46,8 @@ class Applier:
             engine.count_error(error.message)
             session.queue_broken = session.queue is not None
             return ErrorReply(error.message)
+        if entry.name in (b"xadd", b"xtrim"):
+            arguments = without_limit(arguments)
         if session.queue is not None and not entry.in_transaction:
             if entry.name == b"select":
                 self._selected = _index(arguments[1], len(engine.keyspace.databases), self._selected)
@@ -60,9 +63,10 @@ class Applier:
     def _call(self, entry: CommandEntry, arguments: list[bytes]) -> Any:
         engine, session = self._engine, self._session
         session.can_block = False
+        if session.queue is None:
+            self._opened_in = self._selected
         # A transaction begins in the database that was selected when it was opened.
-        session.db = engine.keyspace.databases[self._selected if session.queue is None else self._opened_in]
-        self._opened_in = self._selected
+        session.db = engine.keyspace.databases[self._opened_in]
         keyspace = engine.keyspace
         obeying, keyspace.obeying = keyspace.obeying, True
         try:

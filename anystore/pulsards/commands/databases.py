@@ -44,4 +44,5 @@ def swapdb(ctx: Context, args: list[bytes]) -> Any:
     if not (0 <= first < len(databases) and 0 <= second < len(databases)):
         raise CommandError(NO_SUCH_DATABASE)
     ctx.engine.keyspace.swap(first, second)
+    ctx.db.count_change()
     return OK

@@ -89,7 +89,9 @@ def function_load(ctx: Context, args: list[bytes]) -> bytes:
     for option in args[2:-1]:
         if option.lower() != b"replace":
             raise CommandError(b"ERR Unknown option given: %b" % option)
-    return ctx.engine.libraries.load(args[-1], replace=len(args) > 3).name
+    library = ctx.engine.libraries.load(args[-1], replace=len(args) > 3)
+    ctx.db.count_change()
+    return library.name
 
 
 @command("function|list")
@@ -135,6 +137,7 @@ def _description(library: Library, *, with_code: bool) -> dict[bytes, Any]:
 def function_delete(ctx: Context, args: list[bytes]) -> SimpleString:
     """FUNCTION DELETE library — O(N) in its functions."""
     ctx.engine.libraries.delete(args[2])
+    ctx.db.count_change()
     return OK
 
 
@@ -146,6 +149,7 @@ def function_flush(ctx: Context, args: list[bytes]) -> SimpleString:
     if len(args) == 3 and args[2].lower() not in (b"sync", b"async"):
         raise CommandError(b"ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
     ctx.engine.libraries.flush()
+    ctx.db.count_change()
     return OK
 
 
@@ -186,6 +190,7 @@ def function_restore(ctx: Context, args: list[bytes]) -> SimpleString:
     except RdbError:
         raise CommandError(b"ERR failed loading functions payload") from None
     ctx.engine.libraries.restore(codes, policy)
+    ctx.db.count_change()
     return OK
 
 

@@ -195,16 +195,18 @@ def no_such_group(key: bytes, name: bytes) -> CommandError:
     return CommandError(b"NOGROUP No such consumer group '%b' for key name '%b'" % (name, key))
 
 
-def create_consumer(ctx: Context, key: bytes, group: Group, name: bytes) -> Consumer:
-    """A new consumer of a group, which subscribers are told of."""
+def create_consumer(ctx: Context, key: bytes, group_name: bytes, group: Group, name: bytes) -> Consumer:
+    """A new consumer of a group, which subscribers are told of, and who keeps a copy."""
     consumer = group.consumers[name] = Consumer(name, ctx.engine.keyspace.now)
     ctx.db.count_change()
     ctx.db.notify(key, b"xgroup-createconsumer", STREAM)
+    # Whoever asks for entries is a consumer from now on, whether there are any or not.
+    ctx.engine.propagation.note(ctx.db, [b"XGROUP", b"CREATECONSUMER", key, group_name, name])
     return consumer
 
 
-def see_consumer(ctx: Context, key: bytes, group: Group, name: bytes) -> Consumer:
+def see_consumer(ctx: Context, key: bytes, group_name: bytes, group: Group, name: bytes) -> Consumer:
     """The consumer of this name, created where there is none; it has been seen now."""
-    consumer = group.consumers.get(name) or create_consumer(ctx, key, group, name)
+    consumer = group.consumers.get(name) or create_consumer(ctx, key, group_name, group, name)
     consumer.seen_time = ctx.engine.keyspace.now
     return consumer

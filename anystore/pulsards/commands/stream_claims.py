@@ -98,7 +98,7 @@ def xclaim(ctx: Context, args: list[bytes]) -> list[Any]:
         numbers.append(number)
     claim = _options(args, 5 + len(numbers), ctx.engine.keyspace.now)
     group.last_id = max(group.last_id, claim.last_id)
-    consumer = see_consumer(ctx, key, group, args[3])
+    consumer = see_consumer(ctx, key, args[2], group, args[3])
     ctx.db.count_change()
     entries = [_claim(ctx, value, group, consumer, number, idle, claim) for number in numbers]
     return [entry for entry in entries if entry is not None]
@@ -154,7 +154,7 @@ def xautoclaim(ctx: Context, args: list[bytes]) -> list[Any]:
     if found is None:
         raise no_group(key, args[2])
     value, group = found
-    consumer = see_consumer(ctx, key, group, args[3])
+    consumer = see_consumer(ctx, key, args[2], group, args[3])
     ctx.db.count_change()
     return _claim_from(ctx, value, group, consumer, start, idle, count, just_ids)
 

@@ -155,7 +155,7 @@ def xgroup_createconsumer(ctx: Context, args: list[bytes]) -> int:
     group = _group(ctx, args)
     if args[4] in group.consumers:
         return 0
-    create_consumer(ctx, args[2], group, args[4])
+    create_consumer(ctx, args[2], args[3], group, args[4])
     return 1
 
 

@@ -39,7 +39,7 @@ _MEANINGLESS: Final = (
 )
 
 
-class _Request(NamedTuple):
+class Reading(NamedTuple):
     """What is asked for: `limit` entries a stream (0: all); `timeout` is in milliseconds, 0 for ever, None not to wait."""
 
     keys: list[bytes]
@@ -54,7 +54,8 @@ class _Request(NamedTuple):
 # What they share: arguments
 
 
-def _parse(ctx: Context, args: list[bytes], grouped: bool) -> _Request:
+def parse_reading(ctx: Context, args: list[bytes], grouped: bool) -> Reading:
+    """The arguments of XREAD, or of XREADGROUP where `grouped`."""
     count = 0
     timeout: int | None = None
     group = consumer = b""
@@ -68,7 +69,7 @@ def _parse(ctx: Context, args: list[bytes], grouped: bool) -> _Request:
             keys, ids = _streams(args, position + 1, grouped)
             if grouped and not named:
                 raise CommandError(b"ERR Missing GROUP option for XREADGROUP")
-            return _Request(keys, ids, count, timeout, group, consumer, acknowledge)
+            return Reading(keys, ids, count, timeout, group, consumer, acknowledge)
         if option == b"block" and more:
             timeout = _timeout(ctx, args, position + 1)
             position += 1
@@ -122,7 +123,7 @@ def _reply(ctx: Context, found: list[tuple[bytes, list[Any]]]) -> Any:
     return found if ctx.protocol == 2 else MapReply(found)
 
 
-def _answer(ctx: Context, request: _Request, reply: Any, attempt: Any, without_key: bool = False) -> Any:
+def _answer(ctx: Context, request: Reading, reply: Any, attempt: Any, without_key: bool = False) -> Any:
     if reply is not None:
         return reply
     if request.timeout is None:
@@ -140,7 +141,7 @@ def xread(ctx: Context, args: list[bytes]) -> Any:
     `$` stands for the last ID there is now, `+` (since 7.4) for the one before the last entry. Null where no
     stream has any, after waiting so long (0: for ever). O(M) for M entries. Since 5.0.
     """
-    request = _parse(ctx, args, False)
+    request = parse_reading(ctx, args, False)
     after = [
         _resolve(ctx.db.read_as(key, StreamValue), text)
         for key, text in zip(request.keys, request.ids, strict=True)
@@ -181,7 +182,7 @@ def xreadgroup(ctx: Context, args: list[bytes]) -> Any:
     → new entries where the ID is `>`, else those after the ID which the consumer has not acknowledged. Null
     where there are none, after waiting so long (0: for ever). O(M) for M entries. Since 5.0.
     """
-    request = _parse(ctx, args, True)
+    request = parse_reading(ctx, args, True)
 
     def serve(ctx: Context) -> Any:
         return _reply(ctx, _read_groups(ctx, request))
@@ -189,11 +190,11 @@ def xreadgroup(ctx: Context, args: list[bytes]) -> Any:
     return _answer(ctx, request, serve(ctx), lambda ctx, key: serve(ctx), without_key=True)
 
 
-def _read_groups(ctx: Context, request: _Request) -> list[tuple[bytes, list[Any]]]:
+def _read_groups(ctx: Context, request: Reading) -> list[tuple[bytes, list[Any]]]:
     opened = [_open(ctx, request, key, text) for key, text in zip(request.keys, request.ids, strict=True)]
     found: list[tuple[bytes, list[Any]]] = []
     for key, (value, group, after) in zip(request.keys, opened, strict=True):
-        consumer = see_consumer(ctx, key, group, request.consumer)
+        consumer = see_consumer(ctx, key, request.group, group, request.consumer)
         if after != _NEW:
             entries = _history(ctx, value, consumer, after, request.limit)
         else:
@@ -205,7 +206,7 @@ def _read_groups(ctx: Context, request: _Request) -> list[tuple[bytes, list[Any]
     return found
 
 
-def _open(ctx: Context, request: _Request, key: bytes, text: bytes) -> tuple[StreamValue, Group, int]:
+def _open(ctx: Context, request: Reading, key: bytes, text: bytes) -> tuple[StreamValue, Group, int]:
     """A stream, the group in it, and the ID after which to read."""
     value = ctx.db.read_as(key, StreamValue)
     group = None if value is None else value.groups.get(request.group)
@@ -220,7 +221,7 @@ def _open(ctx: Context, request: _Request, key: bytes, text: bytes) -> tuple[Str
 
 
 def _new_entries(
-    ctx: Context, value: StreamValue, group: Group, request: _Request, consumer: Consumer
+    ctx: Context, value: StreamValue, group: Group, request: Reading, consumer: Consumer
 ) -> list[Entry]:
     """What the group has not delivered yet, which is delivered to the consumer now."""
     start = group.last_id + 1

@@ -3,10 +3,10 @@
 Each module holds the effects of some groups of commands; a command without one is told as it came.
 """
 
-from anystore.pulsards.effects import messages
+from anystore.pulsards.effects import expiry, hashes, pops, scores, streams, strings, unconditional
 from anystore.pulsards.effects.table import Call, Effect, effects, find_effect
 
 __all__ = ("Call", "Effect", "effects", "find_effect")
 
 #: Imported for the effects that they register.
-MODULES = (messages,)
+MODULES = (expiry, hashes, pops, scores, streams, strings, unconditional)

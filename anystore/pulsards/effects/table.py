@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from anystore.pulsards.context import Context
+
+Commands = Sequence[list[bytes]]
 
 
 class Call(NamedTuple):
@@ -21,29 +23,41 @@ class Call(NamedTuple):
     reply: Any
 
     @property
-    def now(self) -> int:
-        """The moment that the command ran at, in milliseconds since 1970."""
-        return self.context.engine.keyspace.now
+    def key(self) -> bytes:
+        """The first key, for commands that begin with one."""
+        return self.arguments[1]
+
+    def moment(self, option: bytes, time: bytes) -> int:
+        """A time given with EX, PX, EXAT or PXAT, in milliseconds since 1970."""
+        option = option.lower()
+        when = int(time) * (1000 if option in (b"ex", b"exat") else 1)
+        return when + self.context.engine.keyspace.now if option in (b"ex", b"px") else when
+
+    def is_past(self, when: int) -> bool:
+        """Whether a command that lets something expire at `when` has removed it instead."""
+        keyspace = self.context.engine.keyspace
+        return when <= keyspace.now and not keyspace.obeying
+
+
+Function = Callable[[Call], Commands]
 
 
 class Effect(NamedTuple):
     """`function` gives the commands that are to be told; `always`, not only where the command has changed something."""
 
-    function: Callable[[Call], Sequence[list[bytes]]]
+    function: Function
     always: bool
 
 
+#: The options that give a time, in lower case.
+TIMED: Final = frozenset((b"ex", b"px", b"exat", b"pxat"))
 _effects: dict[bytes, Effect] = {}
 
 
-def effect(
-    *names: str, always: bool = False
-) -> Callable[[Callable[[Call], Sequence[list[bytes]]]], Callable[[Call], Sequence[list[bytes]]]]:
+def effect(*names: str, always: bool = False) -> Callable[[Function], Function]:
     """Register a function as what the commands of these names come to; a subcommand is named as in "xgroup|setid"."""
 
-    def register(
-        function: Callable[[Call], Sequence[list[bytes]]],
-    ) -> Callable[[Call], Sequence[list[bytes]]]:
+    def register(function: Function) -> Function:
         for name in names:
             if name.encode() in _effects:
                 raise ValueError(f"two effects of the command {name!r}")
@@ -61,3 +75,13 @@ def find_effect(name: bytes) -> Effect | None:
 def effects() -> Mapping[bytes, Effect]:
     """Every effect by its command's name."""
     return _effects
+
+
+def absolute(call: Call, position: int) -> tuple[list[bytes], int | None]:
+    """The arguments with the time among the options from `position` on given as PXAT, and that time, if there is one."""
+    arguments = call.arguments
+    for place in range(position, len(arguments) - 1):
+        if arguments[place].lower() in TIMED:
+            when = call.moment(arguments[place], arguments[place + 1])
+            return [*arguments[:place], b"PXAT", b"%d" % when, *arguments[place + 2 :]], when
+    return arguments, None

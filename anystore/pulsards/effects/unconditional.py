@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from anystore.pulsards.effects.table import Call, effect
+from anystore.pulsards.effects.table import Call, Commands, effect
 
 
 @effect("publish", "spublish", always=True)
-def message(call: Call) -> Sequence[list[bytes]]:
+def message(call: Call) -> Commands:
     """Replicas have subscribers, too."""
     return (call.arguments,)
 
 
 @effect("flushdb", "flushall", always=True)
-def flushing(call: Call) -> Sequence[list[bytes]]:
+def flushing(call: Call) -> Commands:
     """Even of what is empty: a copy may have keys that have expired here."""
     return (call.arguments,)
 
 
 @effect("pfcount")
-def counting(call: Call) -> Sequence[list[bytes]]:
+def counting(call: Call) -> Commands:
     """The count of a single HyperLogLog is kept in its value, which so has changed."""
     return (call.arguments,)
