@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -11,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.pulsards.call_values import PASS_ON, commands_of_pulsards, world
+from tests.pulsards.call_values import commands_of_pulsards, world
 from tests.pulsards.calls import Call, CallMaker
 from tests.pulsards.copying import Copied, contents
 from tests.pulsards.differences import NOT_CALLED
 from tests.pulsards.peers import EngineClient
 
 #: How many examples; the ones of CI are the same each time.
-EXAMPLES: Final = int(os.environ.get("PULSARDS_COPYING", "250"))
+EXAMPLES: Final = int(os.environ.get("PULSARDS_COPYING", "100"))
 IN_CI: Final = "PULSARDS_COPYING" not in os.environ
 
 _SOON: Final = (b"1", b"2", b"5", b"100")
