@@ -69,16 +69,19 @@ class Database:
 
     def read(self, key: bytes) -> Any:
         """The value for a command that only reads, or None; counted as a hit or a miss. O(1)."""
-        keyspace = self.keyspace
         value = self.data.get(key)
         if value is None or (self.expires and self._lapsed(key)):
-            keyspace.misses += 1
-            if keyspace.notify_classes & notifications.KEY_MISS:
-                keyspace.notify(self, key, b"keymiss", notifications.KEY_MISS)
-            return None
+            return self._missed(key)
+        keyspace = self.keyspace
         keyspace.hits += 1
-        self.accessed[key] = keyspace.now // 1000
+        self.accessed[key] = keyspace.second
         return value
+
+    def _missed(self, key: bytes) -> None:
+        keyspace = self.keyspace
+        keyspace.misses += 1
+        if keyspace.notify_classes & notifications.KEY_MISS:
+            keyspace.notify(self, key, b"keymiss", notifications.KEY_MISS)
 
     def read_as(self, key: bytes, kind: type[V]) -> V | None:
         """`read`, refusing a value of another type with WRONGTYPE."""
@@ -103,14 +106,10 @@ class Database:
 
     def glance(self, key: bytes) -> Any:
         """`read` that is not taken as an access: TTL, TYPE and EXISTS do not make a key less idle. O(1)."""
-        keyspace = self.keyspace
         value = self.data.get(key)
         if value is None or (self.expires and self._lapsed(key)):
-            keyspace.misses += 1
-            if keyspace.notify_classes & notifications.KEY_MISS:
-                keyspace.notify(self, key, b"keymiss", notifications.KEY_MISS)
-            return None
-        keyspace.hits += 1
+            return self._missed(key)
+        self.keyspace.hits += 1
         return value
 
     def modify(self, key: bytes) -> Any:
@@ -118,7 +117,7 @@ class Database:
         value = self.data.get(key)
         if value is None or (self.expires and self._lapsed(key, True)):
             return None
-        self.accessed[key] = self.keyspace.now // 1000
+        self.accessed[key] = self.keyspace.second
         return value
 
     def modify_as(self, key: bytes, kind: type[V]) -> V | None:
@@ -137,11 +136,13 @@ class Database:
 
     def modify_or_create(self, key: bytes, kind: Callable[[], V]) -> V:
         """The collection to be changed, created empty where the key is not there. O(1)."""
-        value = self.modify_as(key, kind)  # type: ignore[arg-type]
+        value = self.modify(key)
         if value is None:
             value = kind()
             self.set_value(key, value)
-        return value
+        elif type(value) is not kind:
+            raise CommandError(WRONG_TYPE)
+        return value  # type: ignore[no-any-return]
 
     # Changing
 
@@ -150,16 +151,42 @@ class Database:
 
     def set_value(self, key: bytes, value: Any, keep_expiry: bool = False) -> None:
         """Store a value, whatever was there; its time to live goes unless it is to be kept. O(1)."""
-        data = self.data
+        keyspace = self.keyspace
         if self.expires and key in self.expires and not self._lapsed(key, True) and not keep_expiry:
             del self.expires[key]
-        if key not in data:
-            if self._scan_index is not None:
-                self._scan_index.add(key)
-            if self.keyspace.notify_classes & notifications.NEW:
-                self.keyspace.notify(self, key, b"new", notifications.NEW)
-        data[key] = value
-        self.accessed[key] = self.keyspace.now // 1000
+        if (self._scan_index is not None or keyspace.notify_classes) and key not in self.data:
+            self._added(key)
+        self.data[key] = value
+        self.accessed[key] = keyspace.second
+
+    def _added(self, key: bytes) -> None:
+        if self._scan_index is not None:
+            self._scan_index.add(key)
+        if self.keyspace.notify_classes & notifications.NEW:
+            self.keyspace.notify(self, key, b"new", notifications.NEW)
+
+    def set_many(self, pairs: list[bytes], event: bytes, kind: int) -> None:
+        """`set_value` and `changed` for each of a flat list of keys and strings, in order. O(N)."""
+        keyspace = self.keyspace
+        accessed = self.accessed
+        if not (
+            self.expires
+            or self.watchers
+            or self.blocked
+            or keyspace.touch_watchers
+            or keyspace.notify_classes
+            or self._scan_index is not None
+            or type(accessed) is not dict
+        ):
+            # Nothing hangs on these keys, so that they can be set all at once.
+            keys = pairs[::2]
+            self.data.update(zip(keys, pairs[1::2], strict=True))
+            accessed.update(dict.fromkeys(keys, keyspace.second))
+            keyspace.dirty += len(keys)
+            return
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            self.set_value(key, value)
+            self.changed(key, event, kind)
 
     def remove(self, key: bytes) -> bool:
         """Remove a key; False when there is none (or it has expired). O(1), and freeing the value."""
@@ -178,9 +205,14 @@ class Database:
 
         `kind` is the event's class, one of `anystore.pulsards.notifications`.
         """
-        self.touch(key)
-        if self.keyspace.notify_classes & kind:
-            self.keyspace.notify(self, key, event, kind)
+        keyspace = self.keyspace
+        # One call less where nobody has to be told, which is the rule.
+        if self.watchers or self.blocked or keyspace.touch_watchers:
+            self.touch(key)
+        else:
+            keyspace.dirty += 1
+        if keyspace.notify_classes & kind:
+            keyspace.notify(self, key, event, kind)
 
     def touch(self, key: bytes) -> None:
         """Tell who watches or waits for a key that it changed, with no event for subscribers."""

@@ -59,9 +59,11 @@ class Engine:
         load_commands()
         self.config = config if config is not None else Config()
         self.clock: Clock = clock if clock is not None else SystemClock()
-        self._elapsed_ns: Callable[[], int] = self.clock.elapsed_ns
+        #: Measures durations, in nanoseconds.
+        self.elapsed_ns: Callable[[], int] = self.clock.elapsed_ns
+        self._time_us = self.clock.time_us
         self.keyspace = Keyspace(self.config.databases, self._publish_event)
-        self.keyspace.now = self.clock.time_us() // 1000
+        self.keyspace.set_time(self.clock.time_us() // 1000)
         self.broker = Broker()
         self.commands = build_table()
         #: Every command by the name that it has everywhere, whatever `rename-command` says.
@@ -95,7 +97,7 @@ class Engine:
         self.pause = Pause(self)
         self.eviction = Eviction(self)
         self.client_memory = ClientMemory(self)
-        self.latency = LatencyMonitor(self._elapsed_ns, lambda: self.keyspace.now)
+        self.latency = LatencyMonitor(self.elapsed_ns, lambda: self.keyspace.now)
         #: Whether the durations of commands are counted one by one, for LATENCY HISTOGRAM.
         self.counts_durations = True
         #: Nanoseconds from which on the slow log or the latency monitor wants to know of a command.
@@ -113,7 +115,8 @@ class Engine:
         self._waiter_numbers = count()
         self._deadlines: list[tuple[int, int, Waiter]] = []
         self._deadlines_limit = 64  # entries at which the dead ones are thrown out
-        self._turn_mark = 0
+        #: The moment at which the last command had ended, or the turn began: see `elapsed_ns`.
+        self.turn_mark = 0
         self.parked = 0
         self.config.apply(self)
         rename_commands(self.commands, self.config.renames)
@@ -188,8 +191,11 @@ class Engine:
 
     def start_turn(self) -> None:
         """Read the clock: everything until the next call happens at this moment, as in Redis."""
-        self.keyspace.now = self.clock.time_us() // 1000
-        self._turn_mark = self._elapsed_ns()
+        now = self._time_us() // 1000
+        keyspace = self.keyspace
+        if now != keyspace.now:
+            keyspace.set_time(now)
+        self.turn_mark = self.elapsed_ns()
 
     def flush(self) -> None:
         """End a turn: resume who was unparked, and hand queued output to the drivers of other sessions."""
@@ -238,10 +244,10 @@ class Engine:
         self.start_turn()
         now = self.keyspace.now
         if self.keyspace.expires_by_itself:
-            begun = self._elapsed_ns()
+            begun = self.elapsed_ns()
             if self.keyspace.expire_due():
                 self.statistics.expiries_cut_short += 1
-            elapsed = self._elapsed_ns() - begun
+            elapsed = self.elapsed_ns() - begun
             self.statistics.expiry_ns += elapsed
             self.latency.note(b"expire-cycle", elapsed // 1_000_000)
         while self._deadlines and self._deadlines[0][0] <= now:
@@ -291,25 +297,21 @@ class Engine:
     def call(
         self, context: Context, entry: CommandEntry, arguments: list[bytes], attended: bool = False
     ) -> Any:
-        """Run a command that may run, and count it. The reply, an `ErrorReply` where it refuses."""
+        """Run a command that may run, and count it. The reply, an `ErrorReply` where it refuses.
+
+        `plain_runs` does the same for runs of simple commands.
+        """
         if self.attentive and not attended:
             return self._call_attentively(context, entry, arguments)
         context.session.last_entry = entry
         try:
             reply = entry.function(context, arguments)  # type: ignore[misc]
-        except CommandError as error:
-            entry.failed += 1
-            self.count_error(error.message)
-            reply = ErrorReply(error.message)
-        except Exception:
-            logger.exception("command %r failed", entry.name)
-            entry.failed += 1
-            self.count_error(b"ERR")
-            reply = ErrorReply(b"ERR internal error in '%b', see the server's log" % entry.name)
+        except Exception as error:
+            reply = self.failure(entry, error)
         entry.calls += 1
-        mark = self._elapsed_ns()
-        elapsed = mark - self._turn_mark
-        self._turn_mark = mark
+        mark = self.elapsed_ns()
+        elapsed = mark - self.turn_mark
+        self.turn_mark = mark
         entry.elapsed_ns += elapsed
         if self.counts_durations:
             try:
@@ -328,6 +330,16 @@ class Engine:
         if self._applier is None:
             self._applier = Applier(self)
         return self._applier.run(arguments, database)
+
+    def failure(self, entry: CommandEntry, error: Exception) -> ErrorReply:
+        """The reply to a command that has raised this: it is counted, and logged where it is nobody's refusal."""
+        entry.failed += 1
+        if isinstance(error, CommandError):
+            self.count_error(error.message)
+            return ErrorReply(error.message)
+        logger.error("command %r failed", entry.name, exc_info=error)
+        self.count_error(b"ERR")
+        return ErrorReply(b"ERR internal error in '%b', see the server's log" % entry.name)
 
     def update_attention(self) -> None:
         """Decide anew what commands are watched for: not for each command, but when somebody begins or ends it."""

@@ -26,7 +26,7 @@ class Keyspace:
 
     def __init__(self, count: int, notify: Callable[[Database, bytes, bytes, int], None]) -> None:
         """`count` databases; `notify(database, key, event, class)` publishes a keyspace event."""
-        self.now = 0  # milliseconds since 1970, set by the engine at the start of each turn
+        self.now = self.second = 0  # milliseconds and seconds since 1970; see `set_time`
         #: No later than the next moment at which anything is due, here or in the engine.
         self.nearest = NEVER
         #: Whether keys are removed when they expire, or only when they are next asked for.
@@ -63,6 +63,11 @@ class Keyspace:
     def expires_by_itself(self) -> bool:
         """Whether keys and fields are to be removed when their time is up."""
         return self.active_expiry and not self.follows
+
+    def set_time(self, now: int) -> None:
+        """It is `now`, in milliseconds since 1970; the engine says so at the start of each turn."""
+        self.now = now
+        self.second = now // 1000  # by itself, because each access to a key is noted with it
 
     def falls_due(self, when: int) -> None:
         """Something is due at `when`, in milliseconds since 1970."""

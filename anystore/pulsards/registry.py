@@ -57,6 +57,7 @@ class CommandEntry:
         "in_transaction",
         "is_fast",
         "is_monitored",
+        "is_plain",
         "is_tracked",
         "long_durations",
         "maximum",
@@ -91,6 +92,11 @@ class CommandEntry:
         self.is_monitored = not flags & {"skip_monitor", "admin"}
         #: Reads keys that a client under CLIENT TRACKING is to be told of; of scripts, only their commands do.
         self.is_tracked = "readonly" in flags and spec_row.group not in ("scripting", "pubsub")
+        #: Reads or changes keys and does nothing else: see `anystore.pulsards.plain_runs`.
+        self.is_plain = (spec_row.group in _ON_KEYS or self.name in _HARMLESS) and not flags & {
+            "blocking",
+            "noscript",
+        }
         self.while_subscribed = self.name in _RUN_WHILE_SUBSCRIBED
         self.subcommands: dict[bytes, CommandEntry] = {}
         #: What runs when a command with subcommands is called without any (COMMAND); `function` is None then.
@@ -126,6 +132,20 @@ def every_entry(table: Mapping[bytes, CommandEntry]) -> Iterator[CommandEntry]:
         yield from entry.subcommands.values()
 
 
+#: The groups of commands that are about keys.
+_ON_KEYS: Final = {
+    "bitmap",
+    "generic",
+    "geo",
+    "hash",
+    "hyperloglog",
+    "list",
+    "set",
+    "sorted-set",
+    "stream",
+    "string",
+}
+_HARMLESS: Final = {b"echo", b"ping"}
 #: Run at once inside MULTI instead of being queued.
 _RUN_INSIDE_MULTI: Final = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
 #: Allowed to a RESP2 client that has subscriptions.

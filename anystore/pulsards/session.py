@@ -30,6 +30,7 @@ from anystore.pulsards.blocking import Waiter
 from anystore.pulsards.context import Context
 from anystore.pulsards.database import Database
 from anystore.pulsards.errors import CommandError
+from anystore.pulsards.plain_runs import run_plain
 from anystore.pulsards.pubsub import remove_listener
 from anystore.pulsards.registry import CommandEntry
 from anystore.resp.encode import encode_reply
@@ -149,21 +150,22 @@ class Session(Context):
         """Take what the client sent: run what is complete, queue the replies. Never blocks, never raises."""
         if self.closing:
             return
-        self.engine.start_turn()
-        self.last_active = self.engine.keyspace.now
-        commands = self.parser.feed(data)
+        engine, parser = self.engine, self.parser
+        engine.start_turn()
+        self.last_active = engine.keyspace.now
+        commands = parser.feed(data)
         if self.waiter is not None or self._backlog:
             self._backlog.extend(commands)
         else:
             self._run(commands)
-        if self.engine.client_memory.limit:
-            self.engine.client_memory.measure(self)
-        if self.parser.partial and self.parser.buffered > self.engine.config.query_buffer_limit:
+        if engine.client_memory.limit:
+            engine.client_memory.measure(self)
+        if parser.partial and parser.buffered > engine.config.query_buffer_limit:
             logger.warning("%r closed: its unfinished command is over client-query-buffer-limit", self)
-            self.engine.statistics.query_limit_disconnections += 1
-            self.engine.close_session(self)
+            engine.statistics.query_limit_disconnections += 1
+            engine.close_session(self)
             return
-        if self.parser.error is not None and not self.closing and self.waiter is None and not self._backlog:
+        if parser.error is not None and not self.closing and self.waiter is None and not self._backlog:
             self._refuse_bytes()
 
     def _refuse_bytes(self) -> None:
@@ -174,37 +176,54 @@ class Session(Context):
     def _run(self, commands: list[list[bytes]]) -> None:
         """Run commands until they are done, the session is parked, or it is closing."""
         engine = self.engine
-        lookup = engine.commands.get
+        rest = iter(commands)
         self._receiving = True
         try:
-            for index, arguments in enumerate(commands):
-                entry = lookup(arguments[0])
+            while True:
                 if (
-                    entry is None
-                    or self.guarded
+                    self.guarded
                     or engine.guarded
-                    or entry.function is None
-                    or not entry.minimum <= len(arguments) <= entry.maximum
+                    or engine.attentive
+                    or self.muted
+                    or not engine.counts_durations
                 ):
-                    reply = self._run_guarded(arguments)
+                    arguments = next(rest, None)
                 else:
-                    reply = engine.call(self, entry, arguments)
-                if reply is not NO_REPLY:
-                    if self.muted:
-                        self._reply_unless_muted(reply)
-                    else:
-                        self._out.append(encode_reply(reply, self.protocol))
-                if engine.keyspace.ready:
-                    engine.serve_waiters()
+                    arguments = run_plain(self, rest, self._out)
+                if arguments is None:
+                    return
+                self._run_one(arguments)
                 if self.waiter is not None or self.closing:
                     if self.closing:
                         return
                     if self.waiter is not None:
                         self.waiter.arguments = arguments
-                    self._backlog.extend(commands[index + 1 :])
+                    self._backlog.extend(rest)
                     return
         finally:
             self._receiving = False
+
+    def _run_one(self, arguments: list[bytes]) -> None:
+        """Run one command of any kind, and queue its reply."""
+        engine = self.engine
+        entry = engine.commands.get(arguments[0])
+        if (
+            entry is None
+            or self.guarded
+            or engine.guarded
+            or entry.function is None
+            or not entry.minimum <= len(arguments) <= entry.maximum
+        ):
+            reply = self._run_guarded(arguments)
+        else:
+            reply = engine.call(self, entry, arguments)
+        if reply is not NO_REPLY:
+            if self.muted:
+                self._reply_unless_muted(reply)
+            else:
+                self._out.append(encode_reply(reply, self.protocol))
+        if engine.keyspace.ready:
+            engine.serve_waiters()
 
     def resume(self) -> None:
         """Run what arrived while the session was parked."""

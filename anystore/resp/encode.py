@@ -23,8 +23,9 @@ from anystore.resp.types import (
 )
 
 _ONLY_BYTES: Final = {bytes}
-_BULK_HEADERS: Final = tuple(b"$%d\r\n" % length for length in range(1024))
-_INTEGERS: Final = tuple(b":%d\r\n" % number for number in range(1024))
+#: The headers of short bulk strings, by length, and small integers, ready to be sent.
+BULK_HEADERS: Final = tuple(b"$%d\r\n" % length for length in range(1024))
+INTEGERS: Final = tuple(b":%d\r\n" % number for number in range(1024))
 _STATUSES: Final = {
     SimpleString(text): b"+" + text + b"\r\n" for text in (b"OK", b"QUEUED", b"PONG", b"none", b"string")
 }
@@ -38,7 +39,7 @@ def encode_reply(value: Any, protocol: int) -> bytes:
     if kind is SimpleString:
         return _STATUSES.get(value) or b"+%b\r\n" % value
     if kind is int:
-        return _INTEGERS[value] if 0 <= value < 1024 else b":%d\r\n" % value
+        return INTEGERS[value] if 0 <= value < 1024 else b":%d\r\n" % value
     if value is None:
         return b"$-1\r\n" if protocol == 2 else b"_\r\n"
     if kind is list and set(map(type, value)) == _ONLY_BYTES:
@@ -46,7 +47,7 @@ def encode_reply(value: Any, protocol: int) -> bytes:
         try:
             return b"*%d\r\n%b\r\n" % (
                 len(value),
-                b"\r\n".join([_BULK_HEADERS[len(item)] + item for item in value]),
+                b"\r\n".join([BULK_HEADERS[len(item)] + item for item in value]),
             )
         except IndexError:
             pieces = [b"*%d\r\n" % len(value)]
@@ -63,7 +64,7 @@ def write_reply(write: Callable[[bytes], object], value: Any, protocol: int) -> 
     if kind is bytes:
         write(b"$%d\r\n%b\r\n" % (len(value), value))
     elif kind is int:
-        write(_INTEGERS[value] if 0 <= value < 1024 else b":%d\r\n" % value)
+        write(INTEGERS[value] if 0 <= value < 1024 else b":%d\r\n" % value)
     elif value is None:
         write(b"$-1\r\n" if protocol == 2 else b"_\r\n")
     elif kind is list or kind is tuple:

@@ -1,16 +1,17 @@
 """What clients send: RESP arrays of bulk strings, and inline commands typed by hand.
 
-Two ways through one parser. Bytes that start at a command boundary and hold whole, well-formed commands
-go through hiredis at C speed. Whatever else arrives (a command cut in two, inline commands, malformed
-bytes, a client that has not logged in) goes through the strict incremental parser below, which remembers
-how far it came, so trickled bytes are not read twice, and which knows Redis' limits and error texts.
+Two ways through one parser. Whole, well-formed commands go through hiredis at C speed. Whatever else arrives (a
+command cut in two, inline commands, malformed bytes, a client that has not logged in) goes through the strict
+incremental parser below, which remembers how far it came, so trickled bytes are not read twice, and which knows
+Redis' limits and error texts.
 
 Source: the "Redis serialization protocol specification", sections "Sending commands" and "Inline commands".
 """
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
 import hiredis
 
@@ -45,6 +46,7 @@ class RequestParser:
         "_searched",
         "error",
         "max_bulk",
+        "partial",
         "strict",
     )
 
@@ -53,17 +55,14 @@ class RequestParser:
         #: True until the client has logged in: the tighter limits hold then.
         self.strict = False
         self.error: bytes | None = None
+        #: Whether a command has been begun and not ended.
+        self.partial = False
         self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
         self._buffer = bytearray()
         self._arguments: list[bytes] = []
         self._missing = 0  # arguments of the current command still to come
         self._bulk = -1  # length of the argument being read; -1 when its length line is still to come
         self._searched = 0  # bytes of the buffer already known to hold no line end
-
-    @property
-    def partial(self) -> bool:
-        """Whether a command has been begun and not ended."""
-        return bool(self._buffer or self._missing)
 
     @property
     def buffered(self) -> int:
@@ -74,41 +73,53 @@ class RequestParser:
         """Take received bytes and return the commands they complete. Linear in the size of `data`."""
         if not data or self.error is not None:
             return []
-        if self._buffer or self._missing or self.strict or data[0] != _ASTERISK or len(data) > self.max_bulk:
+        if self.strict:
             return self._feed_strictly(data)
-        reader = self._reader
-        commands: list[list[bytes]] = []
-        arguments = 0
-        try:
-            reader.feed(data)
-            while (command := reader.gets()) is not _PARTIAL:
-                arguments += len(command)
-                commands.append(command)
-            whole = not reader.has_data()
-        except (hiredis.ProtocolError, TypeError):
-            whole = False
-        # hiredis reads replies, so it lets pass what no request may hold: other types, nested arrays, nulls,
-        # and empty arrays, which are no commands. Counting the type marks at line starts finds all of them.
-        # A value that happens to hold such a mark (the `*` of XADD) is told from them by writing what was read.
-        if whole and (
-            (
-                data.count(b"\r\n$") == arguments
-                and data.count(b"\r\n*") == len(commands) - 1
-                and b"\r\n$-" not in data
-                and b"\r\n*0" not in data
-                and data[:2] != b"*0"
-            )
-            or _is_written_so(commands, data)
-        ):
+        if not self.partial:
+            return self._feed_quickly(data)
+        commands = self._feed_strictly(data, one=True)
+        if not commands or not self._buffer:
             return commands
-        self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        self.partial = False
+        return commands + self._feed_quickly(rest)
+
+    def _feed_quickly(self, data: bytes) -> list[list[bytes]]:
+        """`feed` where no command has been begun: through hiredis whatever can be, the rest strictly."""
+        if data[0] == _ASTERISK and len(data) <= self.max_bulk:
+            commands = self._whole(data)
+            if commands is not None:
+                return commands
+            # Much at once ends within a command most of the time, and then the commands before it are whole.
+            cut = data.rfind(b"\r\n*") + 2
+            if cut > 2 and (commands := self._whole(data[:cut])) is not None:
+                return commands + self._feed_strictly(data[cut:])
         return self._feed_strictly(data)
 
-    def _feed_strictly(self, data: bytes) -> list[list[bytes]]:
+    def _whole(self, data: bytes) -> list[list[bytes]] | None:
+        """The commands in `data`, which begins with `*`; None if that is not whole commands and nothing else."""
+        count = data.count(b"\r\n*") + 1
+        reader = self._reader
+        try:
+            if count > 1:
+                # As one array of commands: hiredis makes it in one call, not in one for each.
+                reader.feed(b"*%d\r\n" % count)
+            reader.feed(data)
+            reply = reader.gets()
+            if reply is not _PARTIAL and not reader.has_data() and _is_whole(reply, count, data):
+                return reply if count > 1 else [reply]
+        except (hiredis.ProtocolError, TypeError):
+            pass
+        self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
+        return None
+
+    def _feed_strictly(self, data: bytes, one: bool = False) -> list[list[bytes]]:
+        """The incremental parser; with `one`, it leaves in the buffer what is behind the first command that it ends."""
         self._buffer += data
         commands: list[list[bytes]] = []
         position = 0
-        while self.error is None:
+        while self.error is None and not (one and commands):
             if not self._missing:
                 following = self._begin(position, commands)
             elif self._bulk < 0:
@@ -126,6 +137,7 @@ class RequestParser:
             self._arguments = []
         elif position:
             del self._buffer[:position]
+        self.partial = bool(self._buffer or self._missing)
         return commands
 
     def _line_end(self, position: int, end: bytes, complaint: bytes) -> int:
@@ -218,14 +230,23 @@ _ESCAPES: Final = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}  # \n \r \t \b \a
 _SPACES: Final = b" \n\r\t\v\f\0"
 
 
-def _is_written_so(commands: list[list[bytes]], data: bytes) -> bool:
-    """Whether these are commands, and `data` is what a client sends for them. Linear in the size of `data`."""
-    try:
-        # The stubs have a tuple of one.
-        written = [hiredis.pack_command(tuple(one)) for one in commands]  # type: ignore[arg-type]
-    except TypeError:
-        return False
-    return all(commands) and b"".join(written) == data
+def _is_whole(reply: Any, count: int, data: bytes) -> bool:
+    """Whether what hiredis read in `data` is one command, or an array of `count` commands; `TypeError` says no, too.
+
+    hiredis reads replies, so it lets pass what no request may hold: other types, nested arrays, nulls, and empty
+    arrays, which are no commands. Linear in the size of `data`.
+    """
+    # Joining fails for whatever is no string. Then there is a `$` for each argument, and a `*` for each command,
+    # beside those inside of the arguments.
+    if count == 1:
+        text = b"".join(reply)
+        return bool(reply) and data.count(b"$") - text.count(b"$") == len(reply)
+    text = b"".join(chain.from_iterable(reply))
+    return (
+        data.count(b"$") - text.count(b"$") == sum(map(len, reply))
+        and data.count(b"*") - text.count(b"*") == count
+        and all(reply)
+    )
 
 
 def split_arguments(line: bytes) -> list[bytes] | None:

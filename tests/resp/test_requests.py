@@ -57,6 +57,11 @@ class TestRoundTrip:
     @example(b"*1\r\n$1\r\n*\r\n*1\r\n,1.5\r\n")
     @example(b"*1\r\n$1\r\n*\r\n*1\r\n$01\r\na\r\n")
     @example(b"*1\r\n+OK\r\n")
+    @example(b"*3\r\n$3\r\nSET\r\n$4\r\n\r\n$b\r\n:5\r\n")
+    @example(b"*3\r\n$3\r\nSET\r\n$4\r\n\r\n$b\r\n+5\r\n")
+    @example(b"*1\r\n$4\r\nPING\r\n%1\r\n$1\r\n*\r\n:5\r\n")
+    @example(b"*1\r\n$4\r\nPING\r\n~1\r\n$4\r\n\r\n*1\r\n")
+    @example(b"*1\r\n$4\r\nPING\r\n>1\r\n$4\r\n\r\n*1\r\n")
     @example(b"*1\r\n$4\r\nPING\r\n:1\r\n")
     @example(b"%1\r\n$1\r\na\r\n$1\r\nb\r\n")
     def test_any_bytes_whole_and_by_byte_agree(self, data: bytes) -> None:

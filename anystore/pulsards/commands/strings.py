@@ -162,11 +162,7 @@ def mset(ctx: Context, args: list[bytes]) -> Any:
     """MSET key value [key value …] → OK. O(N)."""
     if not len(args) % 2:
         raise wrong_arity(b"mset")
-    db = ctx.db
-    for index in range(1, len(args), 2):
-        key = args[index]
-        db.set_value(key, args[index + 1])
-        db.changed(key, b"set", STRING)
+    ctx.db.set_many(args[1:], b"set", STRING)
     return OK
 
 

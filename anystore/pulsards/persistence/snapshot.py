@@ -253,6 +253,11 @@ class ImagedDatabase(Database):
         self._tell(key)
         Database.set_value(self, key, value, keep_expiry)
 
+    def set_many(self, pairs: list[bytes], event: bytes, kind: int) -> None:
+        for key in pairs[::2]:
+            self._tell(key)
+        Database.set_many(self, pairs, event, kind)
+
     def set_expiry(self, key: bytes, when: int | None) -> None:
         self._tell(key)
         Database.set_expiry(self, key, when)
