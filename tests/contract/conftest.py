@@ -89,6 +89,8 @@ PULSARDS_LACKS = frozenset(specs()) - frozenset(registered())
 VALKEY = (7, 4, 99)
 # What came with Redis 8 is not in the real servers here.
 REDIS_8 = frozenset(("xackdel", "xdelex"))
+# What Redis 7.0 lacks of what Valkey 9.1 has: Valkey's own, and what both got after they had parted.
+AFTER_REDIS_7 = REDIS_8 | {"delifeq", "hgetdel", "hgetex", "hsetex", "msetex"}
 
 
 def _targets() -> list[Target]:
@@ -99,7 +101,9 @@ def _targets() -> list[Target]:
     binary = redis_binary()
     if binary is not None:
         version = _version_of(binary)
-        targets += [Target("redis", _real("redis_server"), version, protocol, REDIS_8) for protocol in (3, 2)]
+        targets += [
+            Target("redis", _real("redis_server"), version, protocol, AFTER_REDIS_7) for protocol in (3, 2)
+        ]
     return targets
 
 

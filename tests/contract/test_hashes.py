@@ -121,3 +121,26 @@ async def test_text(text_client: Any) -> None:
     assert await text_client.hgetall("h") == {"ü": "ß"}
     assert await text_client.hrandfield("h", 1, withvalues=True) == [("ü", "ß")]
     assert await text_client.hincrbyfloat("h", "n", 1.5) == 1.5
+
+
+@pytest.mark.needs("hgetex", "hsetex", "hgetdel")
+async def test_fields_with_their_times(client: Any) -> None:
+    assert await client.hsetex("h", "f", 1, {"g": 2}, ex=100) == 1
+    assert await client.httl("h", "f", "g") == [100, 100]
+    assert await client.hsetex("h", "f", 5, data_persist_option="FNX") == 0
+    assert await client.hsetex("h", mapping={"f": 5, "new": 5}, data_persist_option="FXX") == 0
+    assert await client.hsetex("h", "f", 3, keepttl=True) == 1
+    assert await client.hgetex("h", "f", "no") == [b"3", None]
+    assert await client.httl("h", "f") == [100]
+    assert await client.hgetex("h", "f", "no", persist=True) == [b"3", None]
+    assert await client.httl("h", "f") == [-1]
+    assert await client.hgetex("h", "f", pxat=datetime(2040, 1, 1, tzinfo=UTC)) == [b"3"]
+    assert await client.hpexpiretime("h", "f") == [2_208_988_800_000]
+    assert await client.hgetdel("h", "f", "no", "f") == [b"3", None, None]
+    assert await client.hgetdel("h", "g") == [b"2"]
+    assert await client.exists("h") == 0
+    assert await client.hgetdel("h", "g") == [None]
+    await client.set("s", 1)
+    for call in (client.hsetex("s", "f", 1), client.hgetex("s", "f"), client.hgetdel("s", "f")):
+        with pytest.raises(WrongType):
+            await call

@@ -35,6 +35,38 @@ async def test_set_and_get(client: Any) -> None:
     assert await client.set("l", 1) is True
 
 
+@pytest.mark.needs("delifeq", "msetex")
+async def test_what_depends_on_the_value(client: Any) -> None:
+    await client.set("a", "x")
+    assert await client.set("a", "y", ifeq="z") is None
+    assert await client.set("a", "y", ifeq="x") is True
+    assert await client.set("a", "z", ifeq="y", get=True) == b"y"
+    assert await client.set("a", "q", ifeq="y", get=True) == b"z"
+    assert await client.set("no", "q", ifeq="y") is None
+    assert await client.delifeq("a", "y") == 0
+    assert await client.delifeq("a", "z") == 1
+    assert await client.delifeq("a", "z") == 0
+    await client.lpush("list", 1)
+    for call in (client.set("list", 1, ifeq=1), client.delifeq("list", 1)):
+        with pytest.raises(WrongType):
+            await call
+
+
+@pytest.mark.needs("delifeq", "msetex")
+async def test_msetex(client: Any) -> None:
+    assert await client.msetex({"a": 1, "b": "x"}, ex=100) == 1
+    assert 99 <= await client.ttl("a") <= 100
+    assert await client.msetex({"a": 2, "c": 3}, "NX") == 0
+    assert await client.msetex({"a": 2, "c": 3}, "XX") == 0
+    assert await client.mget("a", "b", "c") == [b"1", b"x", None]
+    assert await client.msetex({"a": 2, "b": 3}, "XX", keepttl=True) == 1
+    assert 99 <= await client.ttl("b") <= 100
+    assert await client.msetex({"c": 2, "d": 3}, "NX") == 1
+    assert await client.msetex({"a": 5}) == 1
+    assert await client.ttl("a") == -1
+    assert await client.mget("a", "b", "c", "d") == [b"5", b"3", b"2", b"3"]
+
+
 async def test_set_with_expiry(client: Any) -> None:
     await client.set("a", 1, ex=100)
     assert 99 <= await client.ttl("a") <= 100

@@ -405,7 +405,7 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     ),
     Difference(
         "valkey",
-        _FIELD_COMMANDS,
+        f"{_FIELD_COMMANDS} hgetex hsetex",
         "times to live of fields have 46 bits in Redis",
         ("HSET h a b", "HPEXPIREAT h 9223372036854775807 FIELDS 1 a"),
         call=r" \d{15,}",
@@ -417,6 +417,21 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         "an end is optional in Valkey",
         ("SET s x", "BITCOUNT s 0"),
         ours="syntax error|not an integer",
+    ),
+    Difference(
+        "valkey",
+        "hgetex hsetex",
+        "Valkey looks for FIELDS from the key on, so that a hash of this name cannot be used",
+        ("HGETEX FIELDS a 1 f",),
+        call=r"^\w+ fields ",
+    ),
+    Difference(
+        "valkey",
+        "readonly readwrite",
+        "Valkey takes them without cluster mode, for replicas that send their clients to the primary",
+        ("READONLY",),
+        ours="cluster support disabled",
+        theirs="OK",
     ),
     Difference(
         "both",
@@ -446,7 +461,7 @@ NOT_CALLED: Final[Mapping[str, str]] = {
 }
 
 #: Keywords of Valkey and of Redis 8 that pulsards, which presents Redis 7.4, does not have: (command, keyword).
-NOT_IN_PULSARDS: Final[frozenset[tuple[str, str]]] = frozenset({("set", "IFEQ"), ("zscan", "NOSCORES")})
+NOT_IN_PULSARDS: Final[frozenset[tuple[str, str]]] = frozenset()
 
 
 def reason_for(

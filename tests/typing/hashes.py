@@ -45,6 +45,10 @@ async def as_bytes(c: Client[bytes] | Pipeline[bytes]) -> None:
     assert_type(await c.hpexpiretime("h", "f"), list[int])
     assert_type(await c.httl("h", "f"), list[int])
     assert_type(await c.hpttl("h", "f"), list[int])
+    assert_type(await c.hgetex("h", "f", ex=5), list[bytes | None])
+    assert_type(await c.hsetex("h", "f", 1, ex=timedelta(seconds=1), data_persist_option="FNX"), int)
+    assert_type(await c.hsetex("h", mapping={"f": 1}, keepttl=True), int)
+    assert_type(await c.hgetdel("h", "f"), list[bytes | None])
 
 
 async def as_text(c: Client[str] | Pipeline[str]) -> None:
@@ -83,3 +87,7 @@ async def as_text(c: Client[str] | Pipeline[str]) -> None:
     assert_type(await c.hpexpiretime("h", "f"), list[int])
     assert_type(await c.httl("h", "f"), list[int])
     assert_type(await c.hpttl("h", "f"), list[int])
+    assert_type(await c.hgetex("h", "f", ex=5), list[str | None])
+    assert_type(await c.hsetex("h", "f", 1, ex=timedelta(seconds=1), data_persist_option="FNX"), int)
+    assert_type(await c.hsetex("h", mapping={"f": 1}, keepttl=True), int)
+    assert_type(await c.hgetdel("h", "f"), list[str | None])

@@ -39,6 +39,10 @@ async def as_bytes(c: Client[bytes] | Pipeline[bytes]) -> None:
     assert_type(await c.setnx("a", "x"), bool)
     assert_type(await c.setrange("a", 5, "x"), int)
     assert_type(await c.strlen("a"), int)
+    assert_type(await c.set("a", 1, ifeq="x"), bool | None)
+    assert_type(await c.set("a", 1, ifeq=b"x", get=True), bytes | None)
+    assert_type(await c.msetex({"a": 1}, "NX", ex=timedelta(seconds=1)), int)
+    assert_type(await c.delifeq("a", "x"), int)
 
 
 async def as_text(c: Client[str] | Pipeline[str]) -> None:
@@ -70,3 +74,7 @@ async def as_text(c: Client[str] | Pipeline[str]) -> None:
     assert_type(await c.setnx("a", "x"), bool)
     assert_type(await c.setrange("a", 5, "x"), int)
     assert_type(await c.strlen("a"), int)
+    assert_type(await c.set("a", 1, ifeq="x"), bool | None)
+    assert_type(await c.set("a", 1, ifeq=b"x", get=True), str | None)
+    assert_type(await c.msetex({"a": 1}, "NX", ex=timedelta(seconds=1)), int)
+    assert_type(await c.delifeq("a", "x"), int)

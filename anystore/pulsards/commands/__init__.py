@@ -24,6 +24,7 @@ _GROUPS: Final = (
     "geo",
     "geo_search",
     "hash_expiry",
+    "hash_getex",
     "hashes",
     "hyperloglog",
     "info",

@@ -19,7 +19,7 @@ from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.registry import command
 
 #: The last moment that Redis can note down for a field, in milliseconds since 1970.
-_LAST: Final = 2**46 - 1
+LAST_MOMENT: Final = 2**46 - 1
 _NO_FIELD: Final = -2
 _NO_EXPIRY: Final = -1
 _FORBIDDEN: Final = 0
@@ -61,7 +61,7 @@ def _moment(name: bytes, text: bytes, now: int) -> int:
     when = time if name.startswith(b"hp") else time * 1000
     if not name.endswith(b"at"):
         when += now
-    if when > _LAST:
+    if when > LAST_MOMENT:
         raise invalid_expire(name)
     return when
 

@@ -38,9 +38,14 @@ def parse_cursor(text: bytes) -> int:
 
 
 def parse_options(
-    args: list[bytes], position: int, *, of_keys: bool = False, of_hash: bool = False
+    args: list[bytes],
+    position: int,
+    *,
+    of_keys: bool = False,
+    of_hash: bool = False,
+    of_sorted_set: bool = False,
 ) -> ScanOptions:
-    """The options from `position` on: MATCH and COUNT; TYPE with `of_keys`; NOVALUES with `of_hash`."""
+    """The options from `position` on: MATCH and COUNT; TYPE `of_keys`; NOVALUES `of_hash`, NOSCORES `of_sorted_set`."""
     count = _DEFAULT_COUNT
     matches = kind = None
     no_values = False
@@ -59,6 +64,11 @@ def parse_options(
         elif option == b"novalues":
             if not of_hash:
                 raise CommandError(b"ERR NOVALUES option can only be used in HSCAN")
+            no_values = True
+            position -= 1
+        elif option == b"noscores":
+            if not of_sorted_set:
+                raise CommandError(b"ERR NOSCORES option can only be used in ZSCAN")
             no_values = True
             position -= 1
         else:

@@ -210,18 +210,21 @@ def zrandmember(ctx: Context, args: list[bytes]) -> Any:
 
 @command("zscan")
 def zscan(ctx: Context, args: list[bytes]) -> list[Any]:
-    """ZSCAN key cursor [MATCH pattern] [COUNT n]: the cursor to go on with, and members, each with its score.
+    """ZSCAN key cursor [MATCH pattern] [COUNT n] [NOSCORES]: the cursor to go on with, and members, each with its score.
 
-    O(count), but for the first call on a large sorted set, which indexes it in O(N). Since 2.8.
+    O(count), but for the first call on a large sorted set, which indexes it in O(N). Since 2.8; NOSCORES is Valkey's,
+    since 9.1: members alone.
     """
     cursor = parse_cursor(args[2])
     value = ctx.db.read_as(args[1], SortedSetValue)
     if value is None:
         return [b"0", []]
-    options = parse_options(args, 3)
+    options = parse_options(args, 3, of_sorted_set=True)
     cursor, members = value.scan(cursor, options.step, value.is_compact(ctx.engine.config.encoding_limits))
     if options.matches is not None:
         members = list(filter(options.matches, members))
+    if options.no_values:
+        return [b"%d" % cursor, members]
     reply = []
     for member in members:
         reply.append(member)

@@ -10,6 +10,23 @@ from __future__ import annotations
 from typing import Any, Final
 
 from anystore.pulsards.commands.arguments import integer
+from anystore.pulsards.commands.set_options import (
+    CONDITION,
+    EX,
+    EXAT,
+    GET,
+    GETEX_OPTIONS,
+    IFEQ,
+    KEEPTTL,
+    MSETEX_OPTIONS,
+    NX,
+    PERSIST,
+    PX,
+    PXAT,
+    SET_OPTIONS,
+    deadline,
+    parse_options,
+)
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import (
     NOT_A_FLOAT,
@@ -19,7 +36,6 @@ from anystore.pulsards.errors import (
     TOO_LONG_A_STRING,
     WRONG_TYPE,
     CommandError,
-    invalid_expire,
     wrong_arity,
 )
 from anystore.pulsards.notifications import GENERIC, STRING
@@ -51,9 +67,10 @@ def get(ctx: Context, args: list[bytes]) -> Any:
 
 @command("set")
 def set_(ctx: Context, args: list[bytes]) -> Any:
-    """SET key value [NX | XX] [GET] [EX seconds | PX ms | EXAT seconds | PXAT ms | KEEPTTL]. O(1).
+    """SET key value [NX | XX | IFEQ old] [GET] [EX seconds | PX ms | EXAT seconds | PXAT ms | KEEPTTL]. O(1).
 
-    → OK; null where NX or XX forbids; with GET, the value before (7.0: together with NX as well).
+    → OK; null where NX, XX or IFEQ forbids; with GET, the value before (7.0: together with NX as well). IFEQ is
+    Valkey's, since 8.1: the key has to hold this very string.
     """
     if len(args) == 3:
         db = ctx.db
@@ -61,23 +78,29 @@ def set_(ctx: Context, args: list[bytes]) -> Any:
         db.set_value(key, args[2])
         db.changed(key, b"set", STRING)
         return OK
-    flags, time = _options(args, 3, _SET_OPTIONS)
-    when = None if time is None else _deadline(ctx, args, flags, time)
-    if not flags & _GET:
-        return OK if _store(ctx, args[1], args[2], flags, when) else None
+    flags, time, compared = parse_options(args, 3, SET_OPTIONS)
+    when = None if time is None else deadline(ctx, args, flags, time)
+    if not flags & GET:
+        return OK if _store(ctx, args[1], args[2], flags, when, compared) else None
     old = ctx.db.read_string(args[1])
     if isinstance(old, bytearray):
         old = bytes(old)
-    _store(ctx, args[1], args[2], flags, when)
+    _store(ctx, args[1], args[2], flags, when, compared)
     return old
 
 
-def _store(ctx: Context, key: bytes, value: bytes, flags: int, when: int | None) -> bool:
+def _store(
+    ctx: Context, key: bytes, value: bytes, flags: int, when: int | None, compared: bytes | None = None
+) -> bool:
     """Set a key under the conditions in `flags`; whether they held."""
     db = ctx.db
-    if flags & (_NX | _XX) and (db.modify(key) is None) != bool(flags & _NX):
-        return False
-    db.set_value(key, value, bool(flags & _KEEPTTL))
+    if flags & CONDITION:
+        if flags & IFEQ:
+            if (old := db.modify_string(key)) is None or old != compared:
+                return False
+        elif (db.modify(key) is None) != bool(flags & NX):
+            return False
+    db.set_value(key, value, bool(flags & KEEPTTL))
     db.changed(key, b"set", STRING)
     if when is not None:
         db.set_expiry(key, when)
@@ -88,14 +111,14 @@ def _store(ctx: Context, key: bytes, value: bytes, flags: int, when: int | None)
 @command("setnx")
 def setnx(ctx: Context, args: list[bytes]) -> int:
     """SETNX key value → 1, or 0 where the key is there. O(1)."""
-    return int(_store(ctx, args[1], args[2], _NX, None))
+    return int(_store(ctx, args[1], args[2], NX, None))
 
 
 @command("setex", "psetex")
 def setex(ctx: Context, args: list[bytes]) -> Any:
     """SETEX key seconds value; PSETEX key ms value → OK. O(1)."""
-    flags = _EX if len(args[0]) == 5 else _PX
-    _store(ctx, args[1], args[3], flags, _deadline(ctx, args, flags, args[2]))
+    flags = EX if len(args[0]) == 5 else PX
+    _store(ctx, args[1], args[3], flags, deadline(ctx, args, flags, args[2]))
     return OK
 
 
@@ -119,24 +142,37 @@ def getdel(ctx: Context, args: list[bytes]) -> bytes | None:
     return bytes(old)
 
 
+@command("delifeq")
+def delifeq(ctx: Context, args: list[bytes]) -> int:
+    """DELIFEQ key value → 1 where the key held this very string and is removed, else 0. O(1). Valkey's, since 9.0."""
+    db = ctx.db
+    key = args[1]
+    value = db.modify_string(key)
+    if value is None or value != args[2]:
+        return 0
+    db.remove(key)
+    db.changed(key, b"del", GENERIC)
+    return 1
+
+
 @command("getex")
 def getex(ctx: Context, args: list[bytes]) -> bytes | None:
     """GETEX key [EX seconds | PX ms | EXAT seconds | PXAT ms | PERSIST] → the value. O(1). Since 6.2."""
-    flags, time = _options(args, 2, _GETEX_OPTIONS)
+    flags, time, _ = parse_options(args, 2, GETEX_OPTIONS)
     db = ctx.db
     key = args[1]
     value = db.read_string(key)
     if value is None:
         return None
     if time is not None:
-        when = _deadline(ctx, args, flags, time)
-        if flags & (_EXAT | _PXAT) and when <= ctx.engine.keyspace.now and not db.keyspace.obeying:
+        when = deadline(ctx, args, flags, time)
+        if flags & (EXAT | PXAT) and when <= ctx.engine.keyspace.now and not db.keyspace.obeying:
             db.remove(key)
             db.changed(key, b"del", GENERIC)
         else:
             db.set_expiry(key, when)
             db.changed(key, b"expire", GENERIC)
-    elif flags & _PERSIST and db.expiry(key) is not None:
+    elif flags & PERSIST and db.expiry(key) is not None:
         db.set_expiry(key, None)
         db.changed(key, b"persist", GENERIC)
     return bytes(value)
@@ -178,68 +214,31 @@ def msetnx(ctx: Context, args: list[bytes]) -> int:
     return 1
 
 
-# Options of SET and GETEX
+@command("msetex")
+def msetex(ctx: Context, args: list[bytes]) -> int:
+    """MSETEX numkeys key value [key value …] [NX | XX] [EX seconds | PX ms | EXAT … | PXAT … | KEEPTTL]. O(N).
 
-_NX: Final = 1
-_XX: Final = 2
-_GET: Final = 4
-_KEEPTTL: Final = 8
-_PERSIST: Final = 16
-_EX: Final = 32
-_PX: Final = 64
-_EXAT: Final = 128
-_PXAT: Final = 256
-_TIMED: Final = _EX | _PX | _EXAT | _PXAT
-_EXPIRY: Final = _TIMED | _KEEPTTL | _PERSIST
-
-#: What an option stands for, and which options it cannot be combined with.
-_TIMED_OPTIONS: Final = {
-    b"ex": (_EX, _EXPIRY & ~_EX),
-    b"px": (_PX, _EXPIRY & ~_PX),
-    b"exat": (_EXAT, _EXPIRY & ~_EXAT),
-    b"pxat": (_PXAT, _EXPIRY & ~_PXAT),
-}
-_SET_OPTIONS: Final = _TIMED_OPTIONS | {
-    b"nx": (_NX, _XX),
-    b"xx": (_XX, _NX),
-    b"get": (_GET, 0),
-    b"keepttl": (_KEEPTTL, _EXPIRY & ~_KEEPTTL),
-}
-_GETEX_OPTIONS: Final = _TIMED_OPTIONS | {b"persist": (_PERSIST, _EXPIRY & ~_PERSIST)}
+    → 1, or 0 where NX or XX forbids it for any of the keys; all or none. Valkey's, since 9.1.
+    """
+    count = parse_integer(args[1])
+    if count is None or not 0 < count <= _MOST_PAIRS:
+        raise CommandError(b"ERR invalid numkeys value or out of range")
+    end = 2 + 2 * count
+    if end > len(args):
+        raise CommandError(SYNTAX)
+    flags, time, _ = parse_options(args, end, MSETEX_OPTIONS)
+    when = None if time is None else deadline(ctx, args, flags, time)
+    if flags & CONDITION:
+        modify = ctx.db.modify
+        if any((modify(key) is None) != bool(flags & NX) for key in args[2:end:2]):
+            return 0
+    for index in range(2, end, 2):
+        _store(ctx, args[index], args[index + 1], flags & ~CONDITION, when)
+    return 1
 
 
-def _options(
-    args: list[bytes], position: int, known: dict[bytes, tuple[int, int]]
-) -> tuple[int, bytes | None]:
-    """The options from `position` on, as flags, and the time that one of them gives."""
-    flags = 0
-    time = None
-    end = len(args)
-    while position < end:
-        option = known.get(args[position].lower())
-        if option is None or flags & option[1]:
-            raise CommandError(SYNTAX)
-        flags |= option[0]
-        position += 1
-        if option[0] & _TIMED:
-            if position == end:
-                raise CommandError(SYNTAX)
-            time = args[position]
-            position += 1
-    return flags, time
-
-
-def _deadline(ctx: Context, args: list[bytes], flags: int, time: bytes) -> int:
-    """A time given with EX, PX, EXAT or PXAT, in milliseconds since 1970."""
-    when = integer(time)
-    if flags & (_EX | _EXAT):
-        when *= 1000
-    if 0 < when <= INT64_MAX:
-        if flags & (_EX | _PX):
-            when += ctx.engine.keyspace.now
-        if when <= INT64_MAX:
-            return when
-    raise invalid_expire(args[0].lower())
+#: As many pairs as a 32-bit number can count twice, as in Valkey.
+_MOST_PAIRS: Final = 2**30 - 1
 
 
 # Parts of a value

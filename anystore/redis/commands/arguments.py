@@ -36,6 +36,27 @@ def pairs(mapping: Mapping[Any, ValueT], command: str) -> list[Argument]:
     return arguments
 
 
+def fields_and_values(
+    command: str,
+    key: ValueT | None,
+    value: ValueT | None,
+    mapping: Mapping[Any, ValueT] | None,
+    items: Sequence[ValueT] | None,
+) -> list[Argument]:
+    """What is given as for HSET, as field, value, field, value …; nothing at all is refused. O(N)."""
+    args: list[Argument] = list(items or ())
+    if len(args) % 2:
+        raise InvalidArgument("items must alternate between fields and values, and the last value is missing")
+    if key is not None:
+        if value is None:
+            raise InvalidArgument("key needs a value")
+        args += (key, value)
+    if mapping:
+        args += pairs(mapping, command)
+    some(args, command, "fields")
+    return args
+
+
 def some(arguments: Sized, command: str, what: str) -> None:
     """Refuse an empty list of `what` (keys, members …): the server would answer with an arity error only."""
     if not len(arguments):

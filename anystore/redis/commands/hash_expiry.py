@@ -1,11 +1,14 @@
-"""The expiry of single fields of a hash (Redis 7.4, Valkey 9.0)."""
+"""The expiry of single fields of a hash (Redis 7.4, Valkey 9.0), alone or together with their values (Redis 8.0)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Literal, TypeVar
 
 from anystore.redis.commands import arguments
-from anystore.redis.commands.base import AbsExpiryT, Commands, ExpiryT, KeyT, S, ValueT
+from anystore.redis.commands.base import AbsExpiryT, Argument, Commands, ExpiryT, KeyT, S, ValueT
+
+FieldK = TypeVar("FieldK", bound=ValueT)
 
 
 class HashExpiryCommands(Commands[S]):
@@ -14,7 +17,8 @@ class HashExpiryCommands(Commands[S]):
     Results are lists, a number for each field named. Setting gives 1 if the expiry was set, 0 if the
     condition did not hold, 2 if the field was deleted because the time has passed; asking gives the time,
     or -1 without an expiry. Where there is no such field, or no key, it is -2 for all. The conditions are
-    those of `expire`, one of them at most. All are O(N) in the fields named.
+    those of `expire`, one of them at most. All are O(N) in the fields named. `hgetex`, `hsetex` and `hgetdel`
+    give values, or whether they were set.
     """
 
     def hexpire(
@@ -98,6 +102,63 @@ class HashExpiryCommands(Commands[S]):
     def hpttl(self, key: KeyT, *fields: ValueT) -> Awaitable[list[int]]:
         """Milliseconds that fields have to live. Since 7.4.0. https://valkey.io/commands/hpttl/"""
         return self._hash_of_fields("HPTTL", key, fields)
+
+    def hgetex(
+        self,
+        name: KeyT,
+        *keys: ValueT,
+        ex: ExpiryT | None = None,
+        px: ExpiryT | None = None,
+        exat: AbsExpiryT | None = None,
+        pxat: AbsExpiryT | None = None,
+        persist: bool = False,
+    ) -> Awaitable[list[S | None]]:
+        """The values of fields, changing their expiry; None for a missing one.
+
+        One at most of: `ex` seconds, `px` milliseconds, `exat` Unix seconds, `pxat` Unix milliseconds,
+        `persist` (no expiry any more). Since Redis 8.0, Valkey 9.0. https://valkey.io/commands/hgetex/
+        """
+        arguments.some(keys, "HGETEX", "fields")
+        arguments.exclusive(ex=ex, px=px, exat=exat, pxat=pxat, persist=persist)
+        options = ("PERSIST",) if persist else arguments.expiry(ex, px, exat, pxat)
+        return self.execute_command("HGETEX", name, *options, "FIELDS", len(keys), *keys)
+
+    def hsetex(
+        self,
+        name: KeyT,
+        key: ValueT | None = None,
+        value: ValueT | None = None,
+        mapping: Mapping[FieldK, ValueT] | None = None,
+        items: Sequence[ValueT] | None = None,
+        ex: ExpiryT | None = None,
+        px: ExpiryT | None = None,
+        exat: AbsExpiryT | None = None,
+        pxat: AbsExpiryT | None = None,
+        data_persist_option: Literal["FNX", "FXX"] | None = None,
+        keepttl: bool = False,
+    ) -> Awaitable[int]:
+        """Set fields, given as for `hset`, with one expiry for all; 1, or 0 if none was set.
+
+        `data_persist_option` is "FNX" (only if none of the fields exists) or "FXX" (only if all of them do). One
+        at most of: `ex` seconds, `px` milliseconds, `exat` Unix seconds, `pxat` Unix milliseconds, `keepttl` (each
+        field keeps the expiry that it has); without, the fields lose it. Since Redis 8.0, Valkey 9.0.
+        https://valkey.io/commands/hsetex/
+        """
+        fields = arguments.fields_and_values("HSETEX", key, value, mapping, items)
+        options: list[Argument] = []
+        if data_persist_option is not None:
+            options.append(arguments.one_of("data_persist_option", data_persist_option, ("FNX", "FXX")))
+        arguments.exclusive(ex=ex, px=px, exat=exat, pxat=pxat, keepttl=keepttl)
+        options += ("KEEPTTL",) if keepttl else arguments.expiry(ex, px, exat, pxat)
+        return self.execute_command("HSETEX", name, *options, "FIELDS", len(fields) // 2, *fields)
+
+    def hgetdel(self, name: KeyT, *keys: ValueT) -> Awaitable[list[S | None]]:
+        """The values of fields, deleting them; None for a missing one.
+
+        Since Redis 8.0, Valkey 9.1. https://valkey.io/commands/hgetdel/
+        """
+        arguments.some(keys, "HGETDEL", "fields")
+        return self.execute_command("HGETDEL", name, "FIELDS", len(keys), *keys)
 
     def _hash_expire(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from anystore.exceptions import InvalidArgument
 from anystore.redis.commands import arguments, replies
-from anystore.redis.commands.base import Argument, Commands, KeyT, S, ValueT
+from anystore.redis.commands.base import Commands, KeyT, S, ValueT
 from anystore.redis.commands.scanning import ScanIterator
 
 FieldK = TypeVar("FieldK", bound=ValueT)
@@ -127,18 +127,7 @@ class HashCommands(Commands[S]):
 
         Since 2.0.0, several fields since 4.0.0. https://valkey.io/commands/hset/
         """
-        args: list[Argument] = list(items or ())
-        if len(args) % 2:
-            raise InvalidArgument(
-                "items must alternate between fields and values, and the last value is missing"
-            )
-        if key is not None:
-            if value is None:
-                raise InvalidArgument("key needs a value")
-            args += (key, value)
-        if mapping:
-            args += arguments.pairs(mapping, "HSET")
-        arguments.some(args, "HSET", "fields")
+        args = arguments.fields_and_values("HSET", key, value, mapping, items)
         return self.execute_command("HSET", name, *args)
 
     def hsetnx(self, name: KeyT, key: ValueT, value: ValueT) -> Awaitable[int]:

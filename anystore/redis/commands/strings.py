@@ -188,6 +188,36 @@ class StringCommands(Commands[S]):
         """
         return self.execute_command("MSETNX", *arguments.pairs(mapping, "MSETNX"), reply=replies.truth)
 
+    def msetex(
+        self,
+        mapping: Mapping[KeyK, ValueT],
+        data_persist_option: Literal["NX", "XX"] | None = None,
+        ex: ExpiryT | None = None,
+        px: ExpiryT | None = None,
+        exat: AbsExpiryT | None = None,
+        pxat: AbsExpiryT | None = None,
+        keepttl: bool = False,
+    ) -> Awaitable[int]:
+        """Set several keys in one step, with one expiry for all; 1, or 0 if none was set. O(N).
+
+        `data_persist_option` is "NX" (only if none of the keys exists) or "XX" (only if all of them do). One at
+        most of: `ex` seconds, `px` milliseconds, `exat` Unix seconds, `pxat` Unix milliseconds, `keepttl` (each
+        key keeps the expiry that it has). Since Valkey 9.1, Redis 8.4. https://valkey.io/commands/msetex/
+        """
+        args: list[Argument] = [len(mapping), *arguments.pairs(mapping, "MSETEX")]
+        if data_persist_option is not None:
+            args.append(arguments.one_of("data_persist_option", data_persist_option, ("NX", "XX")))
+        arguments.exclusive(ex=ex, px=px, exat=exat, pxat=pxat, keepttl=keepttl)
+        args += ("KEEPTTL",) if keepttl else arguments.expiry(ex, px, exat, pxat)
+        return self.execute_command("MSETEX", *args)
+
+    def delifeq(self, name: KeyT, value: ValueT) -> Awaitable[int]:
+        """Delete a key if it holds this string; 1, or 0 if it does not. O(1).
+
+        Since Valkey 9.0. https://valkey.io/commands/delifeq/
+        """
+        return self.execute_command("DELIFEQ", name, value)
+
     @overload
     def set(
         self,
@@ -201,6 +231,7 @@ class StringCommands(Commands[S]):
         get: Literal[False] = ...,
         exat: AbsExpiryT | None = ...,
         pxat: AbsExpiryT | None = ...,
+        ifeq: ValueT | None = ...,
     ) -> Awaitable[bool | None]: ...
 
     @overload
@@ -217,6 +248,7 @@ class StringCommands(Commands[S]):
         get: Literal[True],
         exat: AbsExpiryT | None = ...,
         pxat: AbsExpiryT | None = ...,
+        ifeq: ValueT | None = ...,
     ) -> Awaitable[S | None]: ...
 
     def set(
@@ -231,6 +263,7 @@ class StringCommands(Commands[S]):
         get: bool = False,
         exat: AbsExpiryT | None = None,
         pxat: AbsExpiryT | None = None,
+        ifeq: ValueT | None = None,
     ) -> Awaitable[Any]:
         """Set a key to a value, whatever it held.
 
@@ -245,17 +278,20 @@ class StringCommands(Commands[S]):
             get: Return the value that it had, which must be a string.
             exat: Expire at this Unix time in seconds.
             pxat: Expire at this Unix time in milliseconds.
+            ifeq: Only if the key holds this string (Valkey and pulsards; Redis since 8.4).
 
         Returns:
-            True, or None if `nx` or `xx` did not hold; with `get` the old value, or None without one.
+            True, or None if `nx`, `xx` or `ifeq` did not hold; with `get` the old value, or None without one.
 
         O(1). Since 1.0.0; `keepttl` since 6.0.0, `get`, `exat`, `pxat` since 6.2.0, `nx` with `get` since
-        7.0.0. https://valkey.io/commands/set/
+        7.0.0, `ifeq` since Valkey 8.1. https://valkey.io/commands/set/
         """
         args: list[Argument] = [name, value]
         if nx or xx:
-            arguments.exclusive(nx=nx, xx=xx)
+            arguments.exclusive(nx=nx, xx=xx, ifeq=ifeq)
             args.append("NX" if nx else "XX")
+        elif ifeq is not None:
+            args += ("IFEQ", ifeq)
         if get:
             args.append("GET")
         if keepttl or not ex is px is exat is pxat is None:

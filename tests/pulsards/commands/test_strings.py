@@ -326,3 +326,78 @@ class TestSequences:
     def test_sums_of_floats(self, lasting_peers: Differential, commands: list[Any]) -> None:
         # Redis keeps a sum that happens to be whole as text; here it is as good as any other integer.
         run_sequence(lasting_peers, _START, commands, encodings=False)
+
+
+class TestConditionsOnTheValue:
+    """Valkey's; Redis 7.0 knows none of it."""
+
+    def test_set(self, peers: Differential) -> None:
+        commands = [
+            *("SET k v", "SET k w IFEQ v", "SET k w IFEQ v", "SET k x ifeq w GET", "SET k x IFEQ w GET"),
+            *("SET none x IFEQ v", "SET none x IFEQ v GET", "EXISTS none", "SET k y IFEQ x EX 100", "TTL k"),
+            *(
+                "SET k y IFEQ x NX",
+                "SET k y NX IFEQ x",
+                "SET k y XX IFEQ x",
+                "SET k y IFEQ",
+                "SET k y IFEQ y IFEQ y",
+            ),
+            *("SET k y GET KEEPTTL IFEQ y", "TTL k", "LPUSH l 1", "SET l y IFEQ x", "SET l y IFEQ x GET"),
+            *("APPEND k z", "SET k a IFEQ yz"),
+        ]
+        peers.check(commands, without=["redis"])
+
+    def test_delifeq(self, peers: Differential) -> None:
+        commands = [
+            *(
+                "SET k v",
+                "DELIFEQ k x",
+                "DELIFEQ k v",
+                "DELIFEQ k v",
+                "LPUSH l 1",
+                "DELIFEQ l 1",
+                "DELIFEQ k",
+            ),
+            *("SET n 12", "DELIFEQ n 012", "APPEND n 3", "DELIFEQ n 123", "EXISTS n"),
+        ]
+        peers.check(commands, without=["redis"])
+
+    def test_events(self, peers: Differential) -> None:
+        commands = ["SET k v", "DELIFEQ k x", "SET k w IFEQ v", "SET k w IFEQ v", "DELIFEQ k w"]
+        commands += ["MSETEX 2 a 1 b 2 EX 100", "MSETEX 2 a 1 c 1 NX", "MSETEX 1 a 1 KEEPTTL"]
+        if "redis" in peers.servers:
+            peers.servers.pop("redis").close()
+        peers.events(commands)
+
+
+def test_msetex(peers: Differential) -> None:
+    commands = [
+        *("MSETEX 2 a 1 b 2 EX 100", "TTL a", "MSETEX 1 a 2 KEEPTTL", "TTL a", "MSETEX 2 a 1 q 2 NX"),
+        *("MSETEX 2 a 1 q 2 XX", "MSETEX 2 q 1 r 2 NX", "MSETEX 1 a 3", "TTL a", "MGET a b q r"),
+        *("HSET h f 1", "MSETEX 1 h 1", "TYPE h", "MSETEX 2 new 1 new 2 NX", "GET new"),
+        *(
+            "MSETEX 0 a 1",
+            "MSETEX x a 1",
+            "MSETEX 2 a 1",
+            "MSETEX 1 a",
+            "MSETEX 1 a 1 b 2",
+            "MSETEX 1 a 1 NX XX",
+        ),
+        *("MSETEX 1 a 1 EX 1 PX 1", "MSETEX 1 a 1 EX 0", "MSETEX -1 a 1", "MSETEX 99999999999 a 1"),
+        *(
+            "MSETEX 1 a 1 FOO",
+            "MSETEX 1 a 1 EX",
+            "MSETEX 1 a 1 EX x",
+            "MSETEX 1 a 1 NX EX 0",
+            "MSETEX 1 a 1 xx xx",
+        ),
+        *(
+            "MSETEX 1 a 1 PERSIST",
+            "MSETEX 1 a 1 IFEQ x",
+            "MSETEX 1 a 1 GET",
+            "MSETEX 1 a 1 EXAT 1",
+            "EXISTS a",
+        ),
+        *("COMMAND GETKEYS MSETEX 2 a 1 b 2 NX", "MSETEX 1 b 1 PXAT 33177117420000", "PEXPIRETIME b"),
+    ]
+    peers.check(commands, without=["redis"])

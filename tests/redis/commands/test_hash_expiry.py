@@ -32,6 +32,21 @@ MOMENT = datetime(2030, 1, 1, tzinfo=UTC)
         sends(lambda c: c.hpexpiretime("a", "f"), "HPEXPIRETIME", "a", "FIELDS", 1, "f"),
         sends(lambda c: c.httl("a", "f", 2), "HTTL", "a", "FIELDS", 2, "f", 2),
         sends(lambda c: c.hpttl("a", "f"), "HPTTL", "a", "FIELDS", 1, "f"),
+        sends(lambda c: c.hgetex("a", "f", 2), "HGETEX", "a", "FIELDS", 2, "f", 2),
+        sends(
+            lambda c: c.hgetex("a", "f", exat=MOMENT), *("HGETEX", "a", "EXAT", 1893456000, "FIELDS", 1, "f")
+        ),
+        sends(lambda c: c.hgetex("a", "f", persist=True), "HGETEX", "a", "PERSIST", "FIELDS", 1, "f"),
+        sends(lambda c: c.hsetex("a", "f", 2), "HSETEX", "a", "FIELDS", 1, "f", 2),
+        sends(
+            lambda c: c.hsetex("a", "f", 2, {"g": 3}, ["h", 4], px=5, data_persist_option="FNX"),
+            *("HSETEX", "a", "FNX", "PX", 5, "FIELDS", 3, "h", 4, "f", 2, "g", 3),
+        ),
+        sends(
+            lambda c: c.hsetex("a", mapping={"g": 3}, data_persist_option="FXX", keepttl=True),
+            *("HSETEX", "a", "FXX", "KEEPTTL", "FIELDS", 1, "g", 3),
+        ),
+        sends(lambda c: c.hgetdel("a", "f", 2), "HGETDEL", "a", "FIELDS", 2, "f", 2),
     ],
 )
 def test_arguments(call: Call, args: tuple[Any, ...], options: dict[str, Any]) -> None:
@@ -46,6 +61,14 @@ def test_arguments(call: Call, args: tuple[Any, ...], options: dict[str, Any]) -
         (lambda c: c.hexpire("a", 5, "f", nx=True, lt=True), "nx and lt"),
         (lambda c: c.hexpire("a", 5, "f", xx=True, lt=True), "xx and lt"),
         (lambda c: c.hexpire("a", 0.5, "f"), "seconds must be a whole number"),
+        (lambda c: c.hgetex("a"), "HGETEX needs"),
+        (lambda c: c.hgetex("a", "f", ex=1, persist=True), "ex and persist"),
+        (lambda c: c.hsetex("a"), "HSETEX needs"),
+        (lambda c: c.hsetex("a", "f"), "key needs a value"),
+        (lambda c: c.hsetex("a", items=["f"]), "alternate"),
+        (lambda c: c.hsetex("a", "f", 1, ex=1, keepttl=True), "ex and keepttl"),
+        (lambda c: c.hsetex("a", "f", 1, data_persist_option="NX"), "must be one of FNX, FXX"),
+        (lambda c: c.hgetdel("a"), "HGETDEL needs"),
     ],
 )
 def test_refusals(call: Call, hint: str) -> None:
