@@ -1,5 +1,19 @@
-"""Redis' own format of values: DUMP payloads, and the parts of which RDB files are made. Never pickle."""
+"""Redis' own format of data: RDB files, DUMP payloads, and the values that both are made of. Never pickle."""
 
+from anystore.pulsards.persistence.rdb.events import (
+    Aux,
+    End,
+    Entry,
+    Event,
+    FunctionSource,
+    Header,
+    SelectedDatabase,
+    Sizes,
+    Skipped,
+)
+from anystore.pulsards.persistence.rdb.file_reader import FileReader
+from anystore.pulsards.persistence.rdb.file_writer import FileWriter, lowest_version
+from anystore.pulsards.persistence.rdb.loader import Loader
 from anystore.pulsards.persistence.rdb.payload import PayloadMismatch, dump_payload, load_payload
 from anystore.pulsards.persistence.rdb.primitives import RdbError, RdbReader, RdbWriter
 from anystore.pulsards.persistence.rdb.types import (
@@ -12,14 +26,27 @@ from anystore.pulsards.persistence.rdb.types import (
 
 __all__ = (
     "RDB_VERSION",
+    "Aux",
+    "End",
+    "Entry",
+    "Event",
+    "FileReader",
+    "FileWriter",
+    "FunctionSource",
+    "Header",
+    "Loader",
     "PayloadMismatch",
     "RdbError",
     "RdbReader",
     "RdbWriter",
+    "SelectedDatabase",
+    "Sizes",
+    "Skipped",
     "Value",
     "ValueType",
     "dump_payload",
     "load_payload",
+    "lowest_version",
     "read_value",
     "write_value",
 )

@@ -32,7 +32,19 @@ MAX_STRING: Final = 512 * 1024 * 1024
 
 
 class RdbError(ValueError):
-    """The data is not what an RDB file or a DUMP payload may hold at that place; the message says why."""
+    """The data is not what an RDB file or a DUMP payload may hold at that place; the message says why.
+
+    `offset` is the byte of the file at which reading failed; None for a payload.
+    """
+
+    def __init__(self, reason: str, offset: int | None = None) -> None:
+        super().__init__(reason if offset is None else f"{reason} (at byte {offset})")
+        self.reason = reason
+        self.offset = offset
+
+
+class Shortage(RdbError):
+    """The data ends too early: more of it may make sense, where there is more to come."""
 
 
 class RdbReader:
@@ -60,7 +72,9 @@ class RdbReader:
         start = self.position
         stop = start + size
         if stop > self._end:
-            raise RdbError(f"{size} bytes are announced and {self._end - start} are left")
+            if size > MAX_STRING:
+                raise RdbError(f"a string of {size} bytes is too long")
+            raise Shortage(f"{size} bytes are announced and {self._end - start} are left")
         self.position = stop
         return self._data[start:stop]
 
@@ -68,7 +82,7 @@ class RdbReader:
         """The next byte."""
         position = self.position
         if position >= self._end:
-            raise RdbError("the data ends where a byte is expected")
+            raise Shortage("the data ends where a byte is expected")
         self.position = position + 1
         return self._data[position]
 
@@ -94,7 +108,7 @@ class RdbReader:
         if number == 0:
             raise RdbError("the value is empty")
         if number * least > self.remaining:
-            raise RdbError(f"{number} items are announced and {self.remaining} bytes are left")
+            raise Shortage(f"{number} items are announced and {self.remaining} bytes are left")
         return number
 
     def string(self) -> bytes:

@@ -25,7 +25,7 @@ from anystore.pulsards.datatypes.stream_nodes import StreamNode, signed
 from anystore.pulsards.datatypes.stream_pending import Delivery
 from anystore.pulsards.numbers import INT64_MAX, parse_integer
 from anystore.pulsards.persistence.rdb import listpack
-from anystore.pulsards.persistence.rdb.primitives import RdbError, RdbReader, RdbWriter
+from anystore.pulsards.persistence.rdb.primitives import RdbError, RdbReader, RdbWriter, Shortage
 
 _DELETED, _SAME_FIELDS = 1, 2
 _ID_BYTES: Final = 16
@@ -120,7 +120,7 @@ def _count(reader: RdbReader, least: int = 1) -> int:
     """A number of items of at least so many bytes each, which may be 0."""
     number = reader.length()
     if number * least > reader.remaining:
-        raise RdbError(f"{number} items are announced and {reader.remaining} bytes are left")
+        raise Shortage(f"{number} items are announced and {reader.remaining} bytes are left")
     return number
 
 

@@ -69,13 +69,20 @@ _PLAIN, _PACKED = 1, 2
 _MAX_EXPIRE: Final = (1 << 48) - 1
 
 
-def write_value(writer: RdbWriter, value: Value, limits: EncodingLimits) -> int:
-    """Write a value's type and content; the RDB version that a reader must know at least. O(n)."""
+def write_value(
+    writer: RdbWriter, value: Value, limits: EncodingLimits, version: int = RDB_VERSION_FIELD_EXPIRY
+) -> int:
+    """Write a value's type and content; the RDB version that a reader must know at least. O(n).
+
+    `version` is the latest that may be used. Only hashes with field expiry need more than 10: 12 is Redis' way of
+    writing them (7.4 and later), 80 Valkey's (9.0 and later), and neither reads the other's. RdbError where
+    `version` has no way.
+    """
     if isinstance(value, bytes | bytearray):
         writer.byte(ValueType.STRING)
         writer.string(value)
     elif isinstance(value, HashValue):
-        return _write_hash(writer, value, limits)
+        return _write_hash(writer, value, limits, version)
     elif isinstance(value, ListValue):
         _write_list(writer, value, limits)
     elif isinstance(value, SetValue):
@@ -134,8 +141,12 @@ def _write_sorted_set(writer: RdbWriter, value: SortedSetValue, limits: Encoding
         writer.double(score)
 
 
-def _write_hash(writer: RdbWriter, value: HashValue, limits: EncodingLimits) -> int:
+def _write_hash(writer: RdbWriter, value: HashValue, limits: EncodingLimits, version: int) -> int:
     if value.expires:
+        if version < RDB_VERSION_FIELD_EXPIRY:
+            raise RdbError(f"version {version} has no way to write a hash whose fields expire")
+        if version >= VALKEY_RDB_VERSION:
+            return _write_valkey_hash(writer, value, value.expires)
         return _write_expiring_hash(writer, value, value.expires)
     if value.is_compact(limits):
         writer.byte(ValueType.HASH_LISTPACK)
@@ -162,13 +173,27 @@ def _write_expiring_hash(writer: RdbWriter, value: HashValue, expires: dict[byte
     return RDB_VERSION_FIELD_EXPIRY
 
 
+def _write_valkey_hash(writer: RdbWriter, value: HashValue, expires: dict[bytes, int]) -> int:
+    writer.byte(ValueType.HASH_METADATA_PRE_GA)
+    writer.length(len(value))
+    for field, content in value.items():
+        writer.string(field)
+        writer.string(content)
+        writer.milliseconds(expires.get(field, -1))
+    return VALKEY_RDB_VERSION
+
+
 def read_value(reader: RdbReader, version: int) -> Value:
     """Read a value's type and content, as written by a server of that RDB version. O(n).
 
     Raises RdbError for anything that Redis would not write: damaged encodings, members that repeat, empty
     collections, modules' own types.
     """
-    number = reader.byte()
+    return read_content(reader, reader.byte(), version)
+
+
+def read_content(reader: RdbReader, number: int, version: int) -> Value:
+    """Read a value whose type has been read already; otherwise as `read_value`. O(n)."""
     if number == ValueType.HASH_METADATA_PRE_GA and version >= VALKEY_RDB_VERSION:
         return _read_valkey_hash(reader)
     read = _READERS.get(number)
