@@ -16,7 +16,9 @@ from typing import Any, Final
 from anystore import exceptions, options
 from anystore.pulsards import commands
 from anystore.pulsards.config import Config
+from anystore.pulsards.coverage import coverage_of
 from anystore.pulsards.registry import CommandEntry, build_table
+from anystore.spec import specs
 
 ROOT: Final = Path(__file__).parents[2]
 MARKER: Final = re.compile(r"<!-- generated: ([a-z_]+)(?: ([\w.-]+))? -->")
@@ -109,6 +111,34 @@ def command_list() -> str:
     return "\n".join(lines)
 
 
+def coverage_table() -> str:
+    """Every command of the table: since when there is one, and how much of it pulsards has."""
+    groups: dict[str, list[str]] = {}
+    for row in specs().values():
+        if row.is_container:
+            continue
+        state, what = coverage_of(row)
+        since = f"{row.since} (Valkey)" if row.origin == "valkey" else row.since
+        name = row.name.replace("|", " ").upper()
+        groups.setdefault(row.group, []).append(f"| `{name}` | {since} | {state} | {what} |")
+    parts = []
+    for group, lines in sorted(groups.items()):
+        parts += [
+            f"## {group.replace('-', ' ').capitalize()}",
+            "",
+            "| command | since | | |",
+            "| --- | --- | --- | --- |",
+        ]
+        parts += [*lines, ""]
+    return "\n".join(parts)
+
+
+def coverage_count(state: str) -> str:
+    """Of how many commands pulsards has so much; "all" counts every one of the table."""
+    rows = [row for row in specs().values() if not row.is_container]
+    return str(len(rows) if state == "all" else sum(coverage_of(row)[0] == state for row in rows))
+
+
 LAYERS: Final = (
     ("exceptions", "dsn", "options", "registry", "spec", "resp", "backend", "streams"),
     ("store",),
@@ -173,4 +203,6 @@ GENERATORS: Final[dict[str, Callable[..., str]]] = {
     "setting": has_setting,
     "directive_count": directive_count,
     "imports": import_table,
+    "coverage": coverage_table,
+    "coverage_count": coverage_count,
 }

@@ -1,0 +1,48 @@
+"""What pulsards lacks of the commands in the table, and why; the documentation's list of commands is made from it.
+
+A command that is neither registered nor named in `ABSENT` fails a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from anystore.pulsards import commands
+from anystore.pulsards.registry import registered
+from anystore.spec import CommandSpec
+
+_ONE_NODE: Final = "answers as a server whose cluster mode is off: an error"
+_NO_MODULES: Final = "refused: modules are libraries for another program"
+
+#: Commands that pulsards does not know, and why.
+ABSENT: Final[Mapping[str, str]] = {
+    "migrate": "a command would have to wait for another server; `DUMP` here and `RESTORE` there do the same",
+    **dict.fromkeys(
+        ("bgrewriteaof", "bgsave", "lastsave", "save"), "not yet: nothing is written to files so far"
+    ),
+}
+
+#: Commands that pulsards knows in part, and what is missing.
+PARTIAL: Final[Mapping[str, str]] = {
+    "debug": "what tests of clients and of this server use; `DEBUG HELP` has it",
+    "script|debug": "there is no debugger: `NO` is taken, `YES` and `SYNC` are refused",
+    **dict.fromkeys(("module|load", "module|loadex", "module|unload"), _NO_MODULES),
+    "bitop": "`DIFF`, `DIFF1`, `ANDOR` and `ONE` of Redis 8.2",
+    **dict.fromkeys(("client|kill", "client|list"), "the negated filters of Valkey 9, `NOT-ID` and its like"),
+    **dict.fromkeys(("replicaof", "slaveof"), "`NO ONE` only: it follows no other server"),
+    **dict.fromkeys(("failover", "psync", "sync"), "refused: it has no replicas"),
+    **dict.fromkeys(("asking", "readonly", "readwrite", "clusterscan"), _ONE_NODE),
+}
+
+
+def coverage_of(row: CommandSpec) -> tuple[str, str]:
+    """How much of a command pulsards has: ("full" | "partial" | "not here", what is missing, or why). O(1)."""
+    commands.load()
+    if row.name not in registered() and not row.is_container:
+        return "not here", ABSENT[row.name]
+    if row.name in PARTIAL:
+        return "partial", PARTIAL[row.name]
+    if row.name.startswith("cluster|"):
+        return "partial", _ONE_NODE
+    return "full", ""
