@@ -296,7 +296,7 @@ class Database:
         if not keyspace.follows:
             self._expire(key)
         elif changing:
-            self._delete(key)  # a replica's own client takes its place
+            self._expire(key)  # a replica's own client takes its place
         return True
 
     def _expire(self, key: bytes) -> None:
@@ -389,17 +389,24 @@ class Database:
             self.fields.put(key, when)
             self.keyspace.falls_due(when)
 
-    def keep_live_fields(self, key: bytes, value: HashValue) -> bool:
-        """Remove the fields of a hash whose time is up; whether any are left, and with them the key.
+    def live_fields(self, key: bytes, value: HashValue, changing: bool = False) -> HashValue | None:
+        """A hash without the fields whose time is up; None where no others are left, and with them the key.
 
-        O(1), but for the fields removed.
+        They are removed, but in a copy where somebody else says when they have gone, and nobody is `changing` the hash.
+        O(1), but for the fields removed, or the copy.
         """
         if value.expires is None or (when := value.expires.earliest()) is None or when > self.keyspace.now:
-            return True
+            return value
         if self.keyspace.obeying:
-            return True
-        self._expire_fields(key, value, len(value))
-        return bool(value)
+            return value
+        if self.keyspace.follows and not changing:
+            value = value.copy()
+            value.remove_many(
+                [field for field, when in dict(value.expires or {}).items() if when <= self.keyspace.now]
+            )
+        else:
+            self._expire_fields(key, value, len(value))
+        return value or None
 
     def _expire_fields(self, key: bytes, value: HashValue, limit: int) -> int:
         due = [] if value.expires is None else value.expires.take_due(self.keyspace.now, limit)

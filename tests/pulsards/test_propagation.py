@@ -224,6 +224,29 @@ class TestFollowing:
         client.engine.apply(0, [b"DEL", b"a"])
         assert client.execute("DBSIZE") == 0
 
+    def test_fields(self) -> None:
+        clock = ManualClock()
+        client = EngineClient(clock=clock)
+        client.engine.keyspace.follows = True
+        soon = b"%d" % (clock.time_us() // 1000 + 10)
+        for command in (
+            [b"HSET", b"h", b"a", b"1", b"b", b"2"],
+            [b"HPEXPIREAT", b"h", soon, b"FIELDS", b"1", b"a"],
+            [b"HSET", b"whole", b"a", b"1"],
+            [b"HPEXPIREAT", b"whole", soon, b"FIELDS", b"1", b"a"],
+        ):
+            client.engine.apply(0, command)
+        clock.advance(1)
+        client.engine.run_due()
+        assert client.execute("HGETALL", "h") == [b"b", b"2"]
+        assert client.execute("HGET", "h", "a") is None
+        assert client.execute("HLEN", "whole") == 0
+        assert client.execute("DUMP", "whole") is None
+        assert client.engine.apply(0, [b"HINCRBY", b"h", b"a", b"1"]) == 2
+        client.engine.apply(0, [b"HDEL", b"whole", b"a"])
+        assert client.execute("EXISTS", "whole") == 0
+        assert client.execute("HINCRBY", "h", "a", 5) == 5
+
     def test_a_writing_client_takes_the_place_of_what_is_past(self) -> None:
         clock = ManualClock()
         client = EngineClient(clock=clock)

@@ -52,6 +52,7 @@ DIFFERENCES: Final = (
     Difference(
         "valkey", "HINCRBYFLOAT h a 1.5", "Valkey's HSETEX is newer than the times to live of fields are"
     ),
+    Difference("valkey", "HGETEX h PERSIST FIELDS 2 b a", "told of those, too, that had no time to live"),
     Difference("valkey", "HGETDEL h FIELDS 1 b", "told as HDEL, which every server has"),
     Difference("redis", "XREADGROUP GROUP g d STREAMS s >", _READ),
 )

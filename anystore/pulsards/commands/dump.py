@@ -28,7 +28,9 @@ def dump(ctx: Context, args: list[bytes]) -> bytes | None:
     """DUMP key → the value as RESTORE takes it, without its time to live; null without a key. O(N)."""
     db = ctx.db
     value = db.read(args[1])
-    if value is None or (type(value) is HashValue and not db.keep_live_fields(args[1], value)):
+    if type(value) is HashValue:
+        value = db.live_fields(args[1], value)
+    if value is None:
         return None
     return dump_payload(value, ctx.engine.config.encoding_limits)
 

@@ -28,23 +28,19 @@ from anystore.resp.types import OK
 def read_hash(ctx: Context, key: bytes) -> HashValue | None:
     """The hash under `key` for a command that reads, or None; without the fields whose time is up."""
     value = ctx.db.read_as(key, HashValue)
-    if value is None or value.expires is None or ctx.db.keep_live_fields(key, value):
-        return value
-    return None
+    return value if value is None or value.expires is None else ctx.db.live_fields(key, value)
 
 
 def modify_hash(ctx: Context, key: bytes) -> HashValue | None:
     """The hash under `key` for a command that changes it, or None; without the fields whose time is up."""
     value = ctx.db.modify_as(key, HashValue)
-    if value is None or value.expires is None or ctx.db.keep_live_fields(key, value):
-        return value
-    return None
+    return value if value is None or value.expires is None else ctx.db.live_fields(key, value, True)
 
 
 def hash_to_fill(ctx: Context, key: bytes) -> HashValue:
     """The hash under `key` for a command that sets fields, created empty where there is none."""
     value = ctx.db.modify_or_create(key, HashValue)
-    if value.expires is None or ctx.db.keep_live_fields(key, value):
+    if value.expires is None or ctx.db.live_fields(key, value, True) is not None:
         return value
     return ctx.db.modify_or_create(key, HashValue)
 
@@ -61,8 +57,8 @@ def hget(ctx: Context, args: list[bytes]) -> bytes | None:
     if type(value) is not HashValue:
         raise CommandError(WRONG_TYPE)
     if value.expires is not None:
-        ctx.db.keep_live_fields(args[1], value)
-    return value.get(args[2])
+        value = ctx.db.live_fields(args[1], value)
+    return None if value is None else value.get(args[2])
 
 
 @command("hmget")
