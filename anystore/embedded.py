@@ -4,7 +4,8 @@ The server is a task in the store's own group, so it ends with the `async with`;
 
 `memory://` is a server of the store object's own: what was written is there when the same object is entered again.
 `memory://name` is one server for all stores of that name in the process, from the first one until the process ends.
-Both are reached without any socket; `listen` lets others in, too.
+Both are reached without any socket; `listen` lets others in, too. With the option `dir`, a server keeps its data in that
+directory, where the next one finds them.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class EmbeddingStore(RedisStore[S]):
         from anystore.pulsards import PulsarDS
 
         more: list[str] = self.options.listen.split(",") if self.options.listen else []
-        return PulsarDS([*bind, *more], requirepass=self.password or "")
+        return PulsarDS([*bind, *more], requirepass=self.password or "", dir=self.options.dir or "")
 
 
 class MemoryStore(EmbeddingStore[S]):
@@ -154,7 +155,7 @@ class MemoryStore(EmbeddingStore[S]):
 
     def _found_host(self) -> _Host:
         host = _named.get(self.host) if self.host else self._own
-        settings = (self.password, self.options.listen)
+        settings = (self.password, self.options.listen, self.options.dir)
         if host is None:
             host = _Host(self._make_server(), settings)
             if self.host:
@@ -163,7 +164,7 @@ class MemoryStore(EmbeddingStore[S]):
                 self._own = host
         elif host.settings != settings:
             raise ImproperlyConfigured(
-                f"{self}: this server is there already, with another password or listen"
+                f"{self}: this server is there already, with another password, listen or dir"
             )
         return host
 

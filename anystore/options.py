@@ -319,6 +319,12 @@ class EmbeddedOptions(ClientOptions):
         None,
         "Where the server in this process listens for others, too.",
     )
+    dir: str | None = option(
+        optional(text("the path of a directory")),
+        None,
+        "Directory that the server in this process keeps its data in, from one start to the next; without one it keeps "
+        "nothing.",
+    )
 
 
 def option_names(cls: type[Options]) -> list[str]:

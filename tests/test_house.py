@@ -49,6 +49,7 @@ DRIVERS = {
             "clock",
             "listeners",
             "memory",
+            "persistence.keeping",
             "reactor",
             "server",
             "streams",

@@ -15,6 +15,7 @@ from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards.config import Config
 from anystore.pulsards.config_file import parse_options, read_config
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
+from anystore.pulsards.persistence.loading import CannotLoad
 from anystore.pulsards.process import PROCESS_ID, allow_open_files
 from anystore.pulsards.server import PulsarDS
 from anystore.pulsards.server_log import log_to, logger
@@ -67,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         anyio.run(_serve, server, backend=name, backend_options=options)
     except OSError as error:
         print(f"pulsards: cannot serve: {error}", file=sys.stderr)
+        return 1
+    except CannotLoad as error:
+        print(f"pulsards: {error}", file=sys.stderr)
         return 1
     return 0
 

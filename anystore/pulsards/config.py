@@ -11,7 +11,7 @@ from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards import glob
 from anystore.pulsards.config_file import Line
 from anystore.pulsards.config_table import DIRECTIVES, REPEATED, why_refused
-from anystore.pulsards.config_types import Directive, OutputLimits, split_words
+from anystore.pulsards.config_types import SAVE_RULES, Directive, OutputLimits, split_words
 from anystore.pulsards.datatypes import EncodingLimits
 from anystore.pulsards.server_log import set_level
 
@@ -58,6 +58,7 @@ class Config:
         self.users: list[list[str]] = []
         self.renames: list[tuple[str, str]] = []
         self._effects: list[Effect] = []
+        self._given: set[str] = set()
         for line in (*_lines_of(settings or {}), *lines):
             try:
                 self._take(line.name, line.words)
@@ -66,7 +67,20 @@ class Config:
                     f"directive {line.name!r}: {error}" if str(error) else f"unknown directive {line.name!r}"
                 )
                 raise ImproperlyConfigured(f"{line.where}: {about}" if line.where else about) from None
+        self._choose_directory()
         self._derive()
+
+    def _choose_directory(self) -> None:
+        """Where data are to be kept, and when they are saved, as far as only one of both was said.
+
+        A directory alone has the data saved by Redis' rules; rules alone have them saved to the present directory, as
+        with Redis. Without either nothing is kept.
+        """
+        values = self.values
+        if not values["dir"]:
+            values["dir"] = "." if values["save"] else ""
+        elif "save" not in self._given:
+            values["save"] = SAVE_RULES
 
     def _take(self, name: str, words: list[str]) -> None:
         """Take one line over; an empty `ValueError` for a directive that there is not."""
@@ -82,7 +96,11 @@ class Config:
                 raise ValueError(why_refused(name) or "")
             if len(words) > 1 and not directive.several:
                 raise ValueError("wrong number of arguments")
-            self.values[directive.name] = self._parse(directive, " ".join(words))
+            value = self._parse(directive, " ".join(words))
+            if directive.gathers and value and directive.name in self._given:
+                value = (*self.values[directive.name], *value)
+            self._given.add(directive.name)
+            self.values[directive.name] = value
 
     def _parse(self, directive: Directive, text: str) -> Any:
         value = directive.parse(text)
@@ -151,6 +169,7 @@ class Config:
         engine.tracking.trim()
         engine.acl.all_channels = values["acl-pubsub-default"] == "allchannels"
         engine.acl.log.resize(values["acllog-max-len"])
+        engine.saver.configure(values)
 
     def update(self, settings: Sequence[tuple[str, str]]) -> None:
         """Change directives of a running server, all or none of them; `Refused` says which cannot be, and why."""

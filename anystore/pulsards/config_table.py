@@ -16,27 +16,31 @@ from anystore.pulsards.config_types import (
     Directive,
     choice,
     event_classes,
+    file_name,
     hosts,
     integer,
     memory,
     memory_or_share,
     no_append_only,
-    nothing_saved,
     number,
     octal,
     only,
     output_limits,
     parse_memory,
     percentages,
+    save_rules,
     show_memory_or_share,
     show_output_limits,
     show_percentages,
+    show_save_rules,
     show_yes_no,
     switch,
     text,
     write_memory,
     write_output_limits,
     write_quoted,
+    write_save_rules,
+    write_text,
 )
 from anystore.pulsards.eviction import POLICIES
 
@@ -71,6 +75,7 @@ _SECURITY: Final = (
     number("acllog-max-len", 128, 0, _LONG),
     # Redis' default is no; DEBUG is for test suites, which run where the server does.
     choice("enable-debug-command", "local", ("no", "yes", "local"), mutable=False),
+    choice("enable-protected-configs", "no", ("no", "yes", "local"), mutable=False),
 )
 _PROCESS: Final = (
     choice("loglevel", "notice", ("debug", "verbose", "notice", "warning", "nothing")),
@@ -143,13 +148,32 @@ _WATCHING: Final = (
     ),
     number("tracking-table-max-keys", 1_000_000, 0, _LONG),
 )
+_KEEPING: Final = (
+    # Empty, the server keeps nothing on disk, unless `save` or the like is given: see `Config`.
+    Directive("dir", "", str, protected=True, write=write_text),
+    Directive("dbfilename", "dump.rdb", file_name, protected=True, write=write_text),
+    Directive("save", (), save_rules, show_save_rules, several=True, gathers=True, write=write_save_rules),
+    switch("rdbcompression", True),
+    switch("rdbchecksum", True, mutable=False),
+    switch("rdb-save-incremental-fsync", True),
+    switch("stop-writes-on-bgsave-error", True),
+)
 _NOT_YET: Final = (
-    Directive("save", "", nothing_saved, several=True),
     Directive("appendonly", False, no_append_only, show_yes_no),
     only("cluster-enabled", "no", "cluster mode is not available yet"),
 )
 
-DIRECTIVES: Final = (*_LISTENING, *_SECURITY, *_PROCESS, *_DATA, *_MEMORY, *_LIMITS, *_WATCHING, *_NOT_YET)
+DIRECTIVES: Final = (
+    *_LISTENING,
+    *_SECURITY,
+    *_PROCESS,
+    *_DATA,
+    *_MEMORY,
+    *_LIMITS,
+    *_WATCHING,
+    *_KEEPING,
+    *_NOT_YET,
+)
 
 #: Directives that may be given several times, and that CONFIG GET does not show.
 REPEATED: Final = frozenset({"user", "rename-command", "include"})
@@ -158,8 +182,12 @@ REPEATED: Final = frozenset({"user", "rename-command", "include"})
 _REFUSED: Final = {
     "persistence is not available yet": (
         *("appenddirname", "appendfilename", "appendfsync", "auto-aof-*", "aof-*", "no-appendfsync-*"),
-        *("dbfilename", "dir", "rdb*", "sanitize-dump-payload", "shutdown-*", "stop-writes-on-bgsave-error"),
     ),
+    "how it stops cannot be set yet": ("shutdown-*",),
+    "every payload is checked": ("sanitize-dump-payload",),
+    "there is no replication by files": ("rdb-del-sync-files",),
+    "a file's version is always checked": ("rdb-version-check",),
+    "values are written as fast as they can be": ("rdb-key-save-delay",),
     "replication is not available yet": (
         *("masterauth", "masteruser", "min-replicas-*", "min-slaves-*", "repl-*", "replica*", "slave*"),
         *("tls-client-*", "tls-replication"),

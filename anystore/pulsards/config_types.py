@@ -34,7 +34,9 @@ class Directive:
     `parse` reads its text (a `ValueError` says what is wrong with it), `show` is the text of a value for CONFIG
     GET, `write` the lines of it for CONFIG REWRITE, each without the name, when they are not just what `show`
     says. `mutable`: it can be changed while the server runs. `aliases` are older names of it. `several`: its value
-    is several words. `secret`: its value is never shown in a log. `combine` makes one value of the one that is
+    is several words. `secret`: its value is never shown in a log. `protected`: clients may change it only where
+    enable-protected-configs says so. `gathers`: each line of a file adds to its value, an empty one empties it, and CONFIG
+    SET replaces it. `combine` makes one value of the one that is
     there and of a new one that leaves parts of it as they are.
     """
 
@@ -46,6 +48,8 @@ class Directive:
     aliases: tuple[str, ...] = ()
     several: bool = False
     secret: bool = False
+    protected: bool = False
+    gathers: bool = False
     write: Callable[[Any], list[str]] | None = None
     combine: Callable[[Any, Any], Any] | None = None
 
@@ -193,9 +197,36 @@ def event_classes(text: str) -> int:
     return classes
 
 
-def nothing_saved(text: str) -> str:
-    if text:
-        raise ValueError("snapshots are not available yet; only an empty value can be set")
+SaveRules = tuple[tuple[int, int], ...]
+
+#: Redis' own: what holds where a directory is given and nothing is said about saving.
+SAVE_RULES: Final[SaveRules] = ((3600, 1), (300, 100), (60, 10000))
+
+
+def save_rules(text: str) -> SaveRules:
+    """Pairs of seconds and changes; none of them for an empty text."""
+    words = text.split()
+    if len(words) % 2 or not all(word.isascii() and word.isdigit() and len(word) < 19 for word in words):
+        raise ValueError("Invalid save parameters")
+    numbers = list(map(int, words))
+    rules = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    if any(seconds < 1 for seconds, _ in rules):
+        raise ValueError("Invalid save parameters")
+    return rules
+
+
+def show_save_rules(rules: SaveRules) -> str:
+    return " ".join(f"{seconds} {changes}" for seconds, changes in rules)
+
+
+def write_save_rules(rules: SaveRules) -> list[str]:
+    """A line for each rule, or one that says that there is none."""
+    return [f"{seconds} {changes}" for seconds, changes in rules] or ['""']
+
+
+def file_name(text: str) -> str:
+    if not text or "/" in text or "\\" in text or text in (".", ".."):
+        raise ValueError("dbfilename can't be a path, just a filename")
     return text
 
 

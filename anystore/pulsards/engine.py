@@ -23,7 +23,7 @@ from anystore.pulsards.clock import Clock, SystemClock
 from anystore.pulsards.command_logs import CommandLogs, log_slow
 from anystore.pulsards.commands import load as load_commands
 from anystore.pulsards.config import Config
-from anystore.pulsards.context import Context
+from anystore.pulsards.context import Context, ScriptContext
 from anystore.pulsards.database import Database
 from anystore.pulsards.errors import CommandError, printable, unknown_command, wrong_arity
 from anystore.pulsards.eviction import Eviction
@@ -31,6 +31,9 @@ from anystore.pulsards.keyspace import NEVER, Keyspace
 from anystore.pulsards.latency import LatencyMonitor, count_duration
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pausing import Pause
+from anystore.pulsards.persistence.loading import LOADING, Progress
+from anystore.pulsards.persistence.saving import MISCONF, Saver
+from anystore.pulsards.persistence.storage import Storage
 from anystore.pulsards.propagation import Propagation
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.redaction import redacted
@@ -94,6 +97,11 @@ class Engine:
         self.listening: tuple[str, ...] = ()
         #: The memory of the process before there was anything to serve, in bytes; 0 where nobody looked.
         self.startup_memory = 0
+        #: Where files are kept, handed in by whoever drives the engine; None keeps nothing.
+        self.storage: Storage | None = None
+        #: How far loading has come while it goes on; nearly every command is refused then.
+        self.loading: Progress | None = None
+        self.saver = Saver(self)
         self.pause = Pause(self)
         self.eviction = Eviction(self)
         self.client_memory = ClientMemory(self)
@@ -173,19 +181,16 @@ class Engine:
 
     # Turns
 
-    def shut_down(self, save: bool | None) -> None:
+    def shut_down(self, save: bool | None, force: bool = False) -> None:
         """End the server that drives this engine. `save`: whether data are to be saved before, None as configured.
 
-        `CommandError` where that cannot be.
+        `CommandError` where that cannot be; `force` ends it all the same where only saving fails.
         """
-        if save:
-            raise CommandError(
-                b"ERR Errors trying to SHUTDOWN. Nothing can be saved: there is no persistence yet."
-            )
         if self.stopper is None:
             raise CommandError(
                 b"ERR Errors trying to SHUTDOWN. This server is part of a program, and ends with it."
             )
+        self.saver.before_shutdown(save, force)
         logger.info("SHUTDOWN received: stopping")
         self.stopper()
 
@@ -207,6 +212,8 @@ class Engine:
             self.tracking.send_waiting()
         if self.keyspace.now >= self.statistics.rates_due:
             self.statistics.read_rates(self.keyspace.now)
+        if self.keyspace.now >= self.saver.watch_from:
+            self.saver.look(at_rest=False)
         while self.outbox:
             outbox, self.outbox = self.outbox, {}
             for session in outbox:
@@ -226,6 +233,7 @@ class Engine:
                 break
             heapq.heappop(self._deadlines)
         due.append(self.pause.until)
+        due.append(self.saver.due)
         if self.eviction.behind and self.pause.until is None:
             due.append(self.keyspace.now)
         if self.idle_timeout:
@@ -260,6 +268,8 @@ class Engine:
             self.pause.stop()
         if self.eviction.behind and self.pause.until is None:
             self.eviction.make_room()
+        if self.saver.due is not None and self.saver.due <= now:
+            self.saver.look(at_rest=True)
         if self.idle_timeout:
             for session in tuple(self.sessions.values()):
                 if session.can_idle_out and session.last_active + self.idle_timeout <= now:
@@ -381,7 +391,29 @@ class Engine:
 
     def update_guard(self) -> None:
         """Decide anew whether commands need to be checked against the state of the server as a whole."""
-        self.guarded = self.pause.until is not None or self.eviction.limit > 0 or self.logs.sizes
+        self.guarded = (
+            self.pause.until is not None
+            or self.eviction.limit > 0
+            or self.logs.sizes
+            or self.loading is not None
+            or self.saver.refuses_writes
+        )
+
+    def refusal_in_script(self, context: ScriptContext, entry: CommandEntry) -> bytes | None:
+        """`refusal` of a command that a script calls."""
+        if self.saver.refuses_writes and entry.writes:
+            return MISCONF
+        return self.eviction.refusal_in_script(context, entry)
+
+    def start_loading(self, progress: Progress) -> None:
+        """Refuse nearly every command from now on: what the data will be is being loaded."""
+        self.loading = progress
+        self.update_guard()
+
+    def stop_loading(self) -> None:
+        """The data are complete."""
+        self.loading = None
+        self.update_guard()
 
     def update_slowness(self) -> None:
         """Decide anew from which duration on a command is slow to anybody who asked."""
@@ -390,6 +422,10 @@ class Engine:
 
     def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
+        if self.loading is not None and not entry.while_loading:
+            return LOADING
+        if self.saver.refuses_writes and (refusal := self.saver.refusal(session, entry)) is not None:
+            return refusal
         return self.eviction.refusal(session, entry, arguments) if self.eviction.limit else None
 
     def _count_calls(self) -> int:

@@ -69,6 +69,7 @@ class CommandEntry:
         "rejected",
         "spec",
         "subcommands",
+        "while_loading",
         "while_subscribed",
         "writes",
     )
@@ -97,6 +98,7 @@ class CommandEntry:
             "blocking",
             "noscript",
         }
+        self.while_loading = "loading" in flags
         self.while_subscribed = self.name in _RUN_WHILE_SUBSCRIBED
         self.subcommands: dict[bytes, CommandEntry] = {}
         #: What runs when a command with subcommands is called without any (COMMAND); `function` is None then.

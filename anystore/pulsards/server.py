@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +22,9 @@ from anystore.pulsards.config import Config, Refused
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.listeners import Listener, close_all, open_listeners, open_listeners_now
 from anystore.pulsards.memory import MemoryStream
+from anystore.pulsards.persistence.keeping import load, run_saves, save_at_end
+from anystore.pulsards.persistence.loading import CannotLoad
+from anystore.pulsards.persistence.storage import DirectoryStorage
 from anystore.pulsards.timers import run_timers
 
 logger = logging.getLogger("anystore.pulsards")
@@ -72,6 +76,8 @@ class PulsarDS(AsyncContextManagerMixin):
         self.engine.startup_memory = process.resident_bytes() or 0
         self.addresses: tuple[str, ...] = ()
         self._running = False
+        #: Whether the data in memory are those of the directory: if they could not be loaded, nothing is saved there.
+        self._loaded = False
         self._listeners: list[Listener] = []
         self._reactor: reactor.Reactor | None = None
         self._group: anyio.abc.TaskGroup | None = None
@@ -93,7 +99,9 @@ class PulsarDS(AsyncContextManagerMixin):
         if not self.addresses:
             raise RuntimeError("the server does not listen: enter it, or start its serve(), first")
         password = self.config.requirepass
-        login = f":{quote(password, safe='')}@" if password else ""
+        return self._dsn(f":{quote(password, safe='')}@" if password else "")
+
+    def _dsn(self, login: str) -> str:
         address = self._listeners[0].address
         if address.kind == "unix":
             return f"redis+unix://{login}{quote(address.host)}"
@@ -107,37 +115,90 @@ class PulsarDS(AsyncContextManagerMixin):
         """Serve until cancelled, reporting the DSN once clients can connect.
 
         Cancelled, it stops in order: no new connection, queued replies get a last chance to leave, every
-        connection and socket is closed. Raises `OSError` where an address cannot be listened on.
+        connection and socket is closed, and where data are kept (directive `dir`), by rules for saving (`save`), they
+        are saved a last time. Raises `OSError` where an address cannot be listened on or the directory cannot be had
+        (`DirectoryInUse` names who has it), `CannotLoad` where what is in it cannot be loaded.
         """
         if self._running:
             raise RuntimeError("this server is running already")
         self._running = True
         self._ended = anyio.Event()
         try:
+            self._open_storage()
             self._note(await open_listeners(self.bind, self.config))
             if self._bind_given:
                 self._tell_config()
             self.config.add_effect(self._settings_changed)
             try:
-                async with anyio.create_task_group() as group:
-                    await group.start(run_timers, self.engine)
-                    self._group = group
-                    if self.obeys_shutdown:
-                        self.engine.stopper = group.cancel_scope.cancel
-                    if reactor.available:
-                        self._reactor = reactor.Reactor(self.engine)
-                        group.start_soon(self._reactor.run, [])
-                    for listener in self._listeners:
-                        self._serve_listener(listener)
-                    task_status.started(self.dsn if self.addresses else "")
+                await self._run(task_status)
             finally:
                 self.config.remove_effect(self._settings_changed)
                 close_all(self._listeners)
         finally:
-            self._running = False
             self._group = self._reactor = self.engine.stopper = None
             self._note([])
-            self._ended.set()
+            try:
+                await self._close_storage()
+            finally:
+                self._running = False
+                self._ended.set()
+
+    async def _run(self, task_status: TaskStatus[str]) -> None:
+        """Serve with everything open; data that are on disk are loaded before it is reported that clients can connect.
+
+        They can before, and are told to wait.
+        """
+        failure: CannotLoad | None = None
+        async with anyio.create_task_group() as group:
+            await group.start(run_timers, self.engine)
+            await group.start(run_saves, self.engine)
+            self._group = group
+            if self.obeys_shutdown:
+                self.engine.stopper = group.cancel_scope.cancel
+            if reactor.available:
+                self._reactor = reactor.Reactor(self.engine)
+                group.start_soon(self._reactor.run, [])
+            for listener in self._listeners:
+                self._serve_listener(listener)
+            try:
+                await self._load()
+            except CannotLoad as error:
+                # To come out as it is, and not as part of a group.
+                failure = error
+                group.cancel_scope.cancel()
+            else:
+                task_status.started(self.dsn if self.addresses else "")
+        if failure is not None:
+            raise failure
+
+    async def _load(self) -> None:
+        storage = self.engine.storage
+        if storage is not None:
+            storage.note_address(self._dsn("") if self._listeners else "")
+            await load(self.engine)
+            self._loaded = True
+
+    def _open_storage(self) -> None:
+        """Take the directory that the data are kept in, where one is given. Raises `OSError`."""
+        self.engine.saver.decided = False
+        self._loaded = False
+        path = self.config.values["dir"]
+        if path:
+            self.engine.storage = DirectoryStorage(path)
+            self.config.assume({"dir": self.engine.storage.path})
+            self.engine.saver.plan()
+
+    async def _close_storage(self) -> None:
+        """Save what is to be saved, unless it was never loaded, and let others have the directory."""
+        storage = self.engine.storage
+        if storage is None:
+            return
+        try:
+            if self._loaded:
+                await save_at_end(self.engine)
+        finally:
+            self.engine.storage = None
+            storage.close()
 
     async def wait_ended(self) -> None:
         """Wait until a running server has ended, by cancellation or by SHUTDOWN. Cancelled, it just stops waiting."""
@@ -198,6 +259,8 @@ class PulsarDS(AsyncContextManagerMixin):
         needed_now = "tls-port" in changed and uses_tls and self._tls is None
         if needed_now or (changed & tls.DIRECTIVES and (uses_tls or self._tls is not None)):
             self._update_tls(min(changed & (tls.DIRECTIVES | {"tls-port"})))
+        if "dir" in changed:
+            self._move()
         if changed & {"bind", "port", "tls-port"}:
             try:
                 self._listen_on(address for address in wanted if address.kind != "unix")
@@ -207,6 +270,26 @@ class PulsarDS(AsyncContextManagerMixin):
                     raise Refused("bind", "Failed to bind to specified addresses.") from None
                 name = min(changed & {"port", "tls-port"})
                 raise Refused(name, "Unable to listen on this port. Check server logs.") from None
+
+    def _move(self) -> None:
+        """Keep the data in another directory from now on. What is there stays as it is until the next save."""
+        path, old = self.config.values["dir"], self.engine.storage
+        if old is not None and path and os.path.abspath(path) == old.path:
+            self.config.assume({"dir": old.path})
+            return
+        try:
+            new = DirectoryStorage(path) if path else None
+        except OSError as error:
+            raise Refused("dir", error.strerror or str(error)) from None
+        self.engine.saver.abandon()
+        self.engine.storage = new
+        self.config.assume({"dir": new.path if new is not None else ""})
+        self.engine.saver.plan()
+        self._loaded = True
+        if new is not None:
+            new.note_address(self._dsn("") if self._listeners else "")
+        if old is not None:
+            old.close()
 
     def _update_tls(self, name: str) -> None:
         try:

@@ -10,7 +10,7 @@ import pytest
 from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards import PulsarDS
 from anystore.pulsards.config import Config, Refused
-from anystore.pulsards.config_file import parse_options
+from anystore.pulsards.config_file import parse_config, parse_options
 from anystore.pulsards.config_table import DIRECTIVES, why_refused
 from anystore.pulsards.config_types import quoted_word, split_words
 from anystore.pulsards.server_log import LEVELS, logger
@@ -27,6 +27,7 @@ OTHER_DEFAULTS = {
     "daemonize": "the servers beside us are started so",
     "loglevel": "the servers beside us are started so",
     "unixsocket": "the servers beside us are started so",
+    "dir": "nothing is kept on disk unless a place is given",
     "commandlog-request-larger-than": "measuring every command is left to those who want it",
     "commandlog-reply-larger-than": "measuring every command is left to those who want it",
     "client-output-buffer-limit": "not compared: Valkey says replica where Redis says slave",
@@ -73,7 +74,9 @@ class TestTheTable:
         for directive in DIRECTIVES:
             (_, value) = client.execute("CONFIG", "GET", directive.name)
             reply = client.execute("CONFIG", "SET", directive.name, value)
-            if directive.mutable:
+            if directive.protected:
+                assert reply[1].endswith("can't set protected config"), directive.name
+            elif directive.mutable:
                 assert reply == b"OK", directive.name
             else:
                 assert reply[1].endswith("can't set immutable config"), directive.name
@@ -105,8 +108,7 @@ class TestTheTable:
             "replicaof",
             "appendfsync",
             "cluster-node-timeout",
-            "dir",
-            "rdbcompression",
+            "sanitize-dump-payload",
             "loadmodule",
         ):
             assert why_refused(name) is not None
@@ -245,7 +247,10 @@ class TestStarting:
             ({"replicaof": "h 1"}, "directive 'replicaof': replication is not available yet"),
             ({"appendfsync": "always"}, "directive 'appendfsync': persistence is not available yet"),
             ({"appendonly": "yes"}, "the append-only file is not available yet"),
-            ({"save": "60 1"}, "snapshots are not available yet"),
+            ({"save": "60"}, "directive 'save': Invalid save parameters"),
+            ({"save": "0 1"}, "directive 'save': Invalid save parameters"),
+            ({"save": "-1 1"}, "directive 'save': Invalid save parameters"),
+            ({"dbfilename": "a/b"}, "dbfilename can't be a path, just a filename"),
             ({"cluster-enabled": "yes"}, "directive 'cluster-enabled': cluster mode is not available yet"),
             ({"daemonize": "yes"}, "stays in the foreground"),
             ({"rename-command": "x"}, "directive 'rename-command': wrong number"),
@@ -297,6 +302,43 @@ class TestStarting:
         }
         assert config.users == [["a", "on"], ["b", "off"]]
         assert config.renames == [("GET", "g")]
+
+    def test_a_directory_brings_rules_and_rules_bring_a_directory(self) -> None:
+        standard = ((3600, 1), (300, 100), (60, 10000))
+        for given, directory, rules in [
+            ({}, "", ()),
+            ({"save": ""}, "", ()),
+            ({"dir": "/d"}, "/d", standard),
+            ({"dir": "/d", "save": ""}, "/d", ()),
+            ({"save": "60 1"}, ".", ((60, 1),)),
+            ({"dir": "/d", "save": "60 1 30 2"}, "/d", ((60, 1), (30, 2))),
+        ]:
+            values = Config(given).values
+            assert (values["dir"], values["save"]) == (directory, rules)
+
+    def test_rules_of_a_file_gather(self) -> None:
+        lines = list(parse_config(b"save 60 1\nsave 30 2 10 3\n", "f"))
+        assert Config(lines=lines).values["save"] == ((60, 1), (30, 2), (10, 3))
+        lines += parse_config(b'save ""\nsave 5 5\n', "f")
+        assert Config(lines=lines).values["save"] == ((5, 5),)
+        assert Config({"save": ["60 1", "30 2"]}).values["save"] == ((60, 1), (30, 2))
+
+    def test_where_files_are_is_nothing_for_clients_unless_it_is_said_so(self) -> None:
+        for allowed, address, reply in [
+            ("no", "127.0.0.1:1", "can't set protected config"),
+            ("local", "10.0.0.1:1", "can't set protected config"),
+            ("local", "127.0.0.1:1", None),
+            ("yes", "10.0.0.1:1", None),
+        ]:
+            client = EngineClient(enable_protected_configs=allowed)
+            client.session.address = address
+            found = client.execute("CONFIG", "SET", "dbfilename", "other.rdb")
+            if reply is None:
+                assert found == b"OK"
+                assert client.execute("CONFIG", "GET", "dbfilename") == [b"dbfilename", b"other.rdb"]
+                assert client.execute("CONFIG", "SET", "dbfilename", "a/b")[1].endswith("just a filename")
+            else:
+                assert found[1].endswith(reply)
 
     def test_too_many_words(self) -> None:
         with pytest.raises(ImproperlyConfigured, match="command line: directive 'timeout': wrong number"):

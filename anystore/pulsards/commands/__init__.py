@@ -41,6 +41,7 @@ _GROUPS: Final = (
     "pausing",
     "pubsub",
     "replication",
+    "saving",
     "scan",
     "scripting",
     "set_operations",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from anystore.pulsards.addresses import is_local
 from anystore.pulsards.config import Refused
 from anystore.pulsards.config_rewrite import rewrite_config
 from anystore.pulsards.config_table import why_refused
@@ -44,6 +45,8 @@ def config_set(ctx: Context, args: list[bytes]) -> SimpleString:
             raise CommandError(b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % given)
         if not directive.mutable:
             raise _failed(given, "can't set immutable config")
+        if directive.protected and not _may_change_protected(ctx):
+            raise _failed(given, "can't set protected config")
         if name in settings:
             raise _failed(given, "duplicate parameter")
         settings[name] = value.decode("utf-8", "surrogateescape")
@@ -52,6 +55,12 @@ def config_set(ctx: Context, args: list[bytes]) -> SimpleString:
     except Refused as refused:
         raise _failed(refused.name.encode(), refused.reason) from None
     return OK
+
+
+def _may_change_protected(ctx: Context) -> bool:
+    """Whether a client may say where files are: who could, could have the server write to any place."""
+    allowed = ctx.engine.config.values["enable-protected-configs"]
+    return allowed == "yes" or (allowed == "local" and is_local(ctx.session.address))
 
 
 def _failed(name: bytes, reason: str) -> CommandError:

@@ -27,6 +27,7 @@ def flushall(ctx: Context, args: list[bytes]) -> Any:
     _check_mode(args)
     ctx.engine.keyspace.flush_all()
     ctx.engine.tracking.flushed()
+    ctx.engine.saver.after_flush()
     return OK
 
 

@@ -102,10 +102,28 @@ def _percent(part: int, whole: int) -> str:
 
 
 def persistence(engine: Engine) -> Fields:
-    yield "loading", 0
+    saver, loading = engine.saver, engine.loading
+    job = saver.job
+    snapshot = None if job is None else job.snapshot
+    yield "loading", int(loading is not None)
     yield "async_loading", 0
-    yield "rdb_changes_since_last_save", engine.keyspace.dirty
-    yield "rdb_bgsave_in_progress", 0
+    if loading is not None:
+        yield "loading_start_time", loading.started_at
+        yield "loading_total_bytes", loading.total
+        yield "loading_loaded_bytes", loading.loaded
+        yield "loading_loaded_perc", f"{100 * loading.share:.2f}"
+        yield "loading_eta_seconds", loading.seconds_left
+    yield "current_save_keys_processed", 0 if snapshot is None else snapshot.written
+    yield "current_save_keys_total", 0 if snapshot is None else snapshot.total
+    yield "rdb_changes_since_last_save", saver.changes
+    yield "rdb_bgsave_in_progress", int(job is not None)
+    yield "rdb_last_save_time", saver.last_save
+    yield "rdb_last_bgsave_status", "ok" if saver.succeeded else "err"
+    yield "rdb_last_bgsave_time_sec", int(saver.last_seconds)
+    yield "rdb_current_bgsave_time_sec", -1 if job is None else (engine.keyspace.now - job.begun_at) // 1000
+    yield "rdb_saves", saver.saves
+    yield "rdb_last_load_keys_expired", saver.keys_expired
+    yield "rdb_last_load_keys_loaded", saver.keys_loaded
     yield "aof_enabled", 0
     yield "aof_rewrite_in_progress", 0
 

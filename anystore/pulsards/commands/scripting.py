@@ -177,7 +177,7 @@ def _checked_entry(context: ScriptContext, arguments: list[bytes], *, read_only:
         raise _rejection(context, entry, denied)
     if read_only and (entry.writes or entry.name in _MAY_REPLICATE):
         raise _rejection(context, entry, _READ_ONLY)
-    refusal = engine.eviction.refusal_in_script(context, entry) if engine.guarded else None
+    refusal = engine.refusal_in_script(context, entry) if engine.guarded else None
     if refusal is not None:
         raise _rejection(context, entry, refusal)
     return entry

@@ -16,7 +16,8 @@ _OPTIONS: Final = frozenset((b"save", b"nosave", b"now", b"force", b"abort"))
 def shutdown(ctx: Context, args: list[bytes]) -> Any:
     """SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] | ABORT — every connection is closed, and the server ends. Since 1.0.
 
-    There is no reply but an error. NOW and FORCE are about replicas and failing saves, which there are none of.
+    Data are saved before where there are rules for saving (`save`), or by SAVE; where that fails the server goes on, but
+    for FORCE. There is no reply but an error. NOW is about replicas, which there are none of. O(N) when it saves.
     """
     options = {argument.lower() for argument in args[1:]}
     if options - _OPTIONS or options >= {b"save", b"nosave"} or (b"abort" in options and len(args) > 2):
@@ -25,5 +26,5 @@ def shutdown(ctx: Context, args: list[bytes]) -> Any:
         # A shutdown only ever waits for replicas.
         raise CommandError(b"ERR No shutdown in progress.")
     save = True if b"save" in options else False if b"nosave" in options else None
-    ctx.engine.shut_down(save)
+    ctx.engine.shut_down(save, b"force" in options)
     return NO_REPLY

@@ -279,7 +279,6 @@ class TestConfig:
 
     def test_what_is_not_there_yet_is_refused(self) -> None:
         client = EngineClient()
-        assert "not available" in client.execute("CONFIG", "SET", "save", "60 1")[1]
         assert "not available" in client.execute("CONFIG", "SET", "appendonly", "yes")[1]
 
 
