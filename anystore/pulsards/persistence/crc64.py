@@ -1,15 +1,18 @@
 """CRC-64 as Redis appends it to RDB files and DUMP payloads: the Jones polynomial, reflected, starting from
 0.
 
-No library of the kind is among the dependencies, and the check sum is on the way of every DUMP, RESTORE and
-snapshot, so two methods serve: eight bytes at a time for short data, and many columns at once for long data.
+`anycrc` computes it, at some 10 GB/s. Where that is not installed, Python does, at some 30 MB/s: eight bytes at a time
+for short data, and many columns at once for long data.
 """
 
 from __future__ import annotations
 
 from functools import cache
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _POLYNOMIAL: Final = 0x95AC9329AC4BC9B5  # 0xAD93D23594C935A9 with its bits reversed
 _WORD = Struct("<Q")
@@ -21,8 +24,8 @@ _PIECE: Final = 1 << 20
 _STEPS: Final = 256  # bytes of each column
 
 
-def crc64(data: bytes | bytearray | memoryview, crc: int = 0) -> int:
-    """The check sum of `data`, going on from `crc`, that of what came before. O(len)."""
+def crc64_in_python(data: bytes | bytearray | memoryview, crc: int = 0) -> int:
+    """`crc64`, without a library."""
     if len(data) < _COLUMNS_FROM:
         return _by_words(data, crc)
     view = memoryview(data)
@@ -101,3 +104,20 @@ def _by_columns(data: memoryview, crc: int) -> int:
         crc = t0[a] ^ t1[b] ^ t2[c] ^ t3[d] ^ t4[e] ^ t5[f] ^ t6[g] ^ t7[h]
         crc ^= int.from_bytes(finished[column::columns], "little")
     return crc
+
+
+def _chosen() -> Callable[[bytes | bytearray | memoryview, int], int]:
+    try:
+        from anycrc import Model
+    except ImportError:
+        return crc64_in_python
+    calculate: Callable[[bytes | bytearray | memoryview, int], int] = Model("CRC64-REDIS").calc
+    return calculate
+
+
+_crc64: Final = _chosen()
+
+
+def crc64(data: bytes | bytearray | memoryview, crc: int = 0) -> int:
+    """The check sum of `data`, going on from `crc`, that of what came before. O(len)."""
+    return _crc64(data, crc)

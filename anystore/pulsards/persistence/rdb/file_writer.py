@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Of one entry: compressing this much takes some 30 ms, in which the server does nothing else.
 _COMPRESSION: Final = 64 * 1024
+_SUMMED_AT_ONCE: Final = 64 * 1024
 _VERSIONS: Final = (RDB_VERSION, RDB_VERSION_FIELD_EXPIRY, VALKEY_RDB_VERSION)
 
 
@@ -49,7 +50,10 @@ class FileWriter:
         compress: bool = True,
         limits: EncodingLimits = DEFAULT_LIMITS,
     ) -> None:
-        """`version` is 10, 12 or 80: see `lowest_version`. `limits` decide between compact and other encodings."""
+        """`version` is 10, 12 or 80: see `lowest_version`. `limits` decide between compact and other encodings.
+
+        `compress`: by LZF, where a string is long and becomes much smaller. Every reader takes either.
+        """
         if version not in _VERSIONS:
             raise ValueError(f"RDB version {version} is not written: want one of {_VERSIONS}")
         self.version = version
@@ -57,6 +61,8 @@ class FileWriter:
         self._compression = _COMPRESSION if compress else 0
         self._limits = limits
         self._crc = 0
+        self._unsummed: list[bytes] = []
+        self._unsummed_bytes = 0
 
     def header(self, aux: Mapping[bytes, bytes]) -> bytes:
         """How the file begins, with what it says of itself: `redis-ver`, `ctime` and the like."""
@@ -73,7 +79,7 @@ class FileWriter:
 
     def function(self, source: bytes) -> bytes:
         """A library of functions. O(n)."""
-        writer = RdbWriter(self._compression)
+        writer = RdbWriter(self._compression, selective=True)
         writer.byte(Opcode.FUNCTION)
         writer.string(source)
         return self._sum(bytes(writer.buffer))
@@ -100,7 +106,7 @@ class FileWriter:
 
         RdbError for a hash whose fields expire when the file's version cannot say so.
         """
-        writer = RdbWriter(self._compression)
+        writer = RdbWriter(self._compression, selective=True)
         write_value(writer, value, self._limits, self.version)
         content = writer.buffer
         writer.buffer = bytearray()
@@ -121,9 +127,19 @@ class FileWriter:
     def end(self) -> bytes:
         """How the file ends, with its check sum (0: without one)."""
         self._sum(b"\xff")
+        self._catch_up()
         return b"\xff" + UINT64.pack(self._crc)
 
     def _sum(self, data: bytes) -> bytes:
+        # Many entries at once: a check sum of a few bytes costs more than they do.
         if self._checksum:
-            self._crc = crc64(data, self._crc)
+            self._unsummed.append(data)
+            self._unsummed_bytes += len(data)
+            if self._unsummed_bytes >= _SUMMED_AT_ONCE:
+                self._catch_up()
         return data
+
+    def _catch_up(self) -> None:
+        self._crc = crc64(b"".join(self._unsummed), self._crc)
+        self._unsummed.clear()
+        self._unsummed_bytes = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from math import inf, nan
 from struct import Struct
 from typing import Final
@@ -25,6 +26,10 @@ _INT_8, _INT_16, _INT_32, _COMPRESSED = 0xC0, 0xC1, 0xC2, 0xC3
 # Redis tries numbers up to this length, and compresses strings beyond the other.
 _LONGEST_NUMBER: Final = 11
 _SHORTEST_COMPRESSED: Final = 21
+
+# Where compression is to be worth its time, strings are to be so long, and shrink to this part of them.
+_SHORTEST_WORTHWHILE: Final = 512
+_WORTHWHILE: Final = 0.4
 
 # Longer than any value that Redis takes (proto-max-bulk-len); a longer one can only be meant to exhaust
 # memory.
@@ -166,14 +171,16 @@ class RdbWriter:
     """Appends one item after the other to `buffer`.
 
     `compression` is how many bytes of strings it may spend time on compressing, at about half a microsecond a
-    byte: what comes after is written as it is, which every reader accepts.
+    byte: what comes after is written as it is, which every reader accepts. If `selective`, it is spent on long
+    strings that become much smaller, and these also take the least time.
     """
 
-    __slots__ = ("_compression", "buffer")
+    __slots__ = ("_compression", "_selective", "buffer")
 
-    def __init__(self, compression: int = 0) -> None:
+    def __init__(self, compression: int = 0, selective: bool = False) -> None:
         self.buffer = bytearray()
         self._compression = compression
+        self._selective = selective
 
     def byte(self, value: int) -> None:
         """One byte."""
@@ -204,7 +211,7 @@ class RdbWriter:
     def blob(self, text: bytes | bytearray) -> None:
         """A string that is never the text of a number."""
         size = len(text)
-        if _SHORTEST_COMPRESSED <= size <= self._compression:
+        if _SHORTEST_COMPRESSED <= size <= self._compression and self._is_worthwhile(text):
             self._compression -= size
             packed = lzf.compress(bytes(text))
             if packed is not None:
@@ -215,6 +222,13 @@ class RdbWriter:
                 return
         self.length(size)
         self.buffer += text
+
+    def _is_worthwhile(self, text: bytes | bytearray) -> bool:
+        if not self._selective:
+            return True
+        # zlib is in C, and tells in no time what LZF will find.
+        size = len(text)
+        return size >= _SHORTEST_WORTHWHILE and len(zlib.compress(text, 1)) < _WORTHWHILE * size
 
     def _number(self, number: int) -> None:
         if -128 <= number <= 127:

@@ -351,3 +351,10 @@ class TestWriting:
     def test_compression(self) -> None:
         assert len(FileWriter().entry(b"k", b"x" * 10_000, None)) < 500
         assert len(FileWriter(compress=False).entry(b"k", b"x" * 10_000, None)) > 10_000
+        assert len(FileWriter().entry(b"k", b"x" * 500, None)) > 500  # too short to be worth the time
+        noise = bytes(place * place * 7919 >> 7 & 255 for place in range(10_000))
+        assert len(FileWriter().entry(b"k", noise, None)) > 10_000
+
+    def test_the_check_sum_goes_on_over_many_entries(self) -> None:
+        entries = [Wanted(b"key %d" % number, b"v" * 400, None, None, None) for number in range(500)]
+        assert len(entries_of(written(entries))) == 500
