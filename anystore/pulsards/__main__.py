@@ -110,6 +110,8 @@ async def _serve(server: PulsarDS) -> None:
         async with server:
             with _pid_file(server.config.values["pidfile"]):
                 logger.info("ready to accept connections on %s", ", ".join(server.addresses))
+                if server.engine.storage is None:
+                    logger.info("no directory is given (dir): nothing is kept on disk")
                 async with anyio.create_task_group() as group:
                     group.start_soon(_stop_on_signal, signals, group.cancel_scope)
                     await server.wait_ended()

@@ -285,6 +285,23 @@ def values(client: RealClient, count: int) -> set[Any]:
 
 
 class TestProcesses:
+    def test_the_log_says_where_data_are_kept_nowhere(self, tmp_path: Path) -> None:
+        port = free_port()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "anystore.pulsards", "--port", str(port)],
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        )
+        try:
+            connected(port).close()
+            process.terminate()
+            _, log = process.communicate(timeout=60)
+        finally:
+            process.kill()
+        assert b"no directory is given (dir): nothing is kept on disk" in log
+        assert os.listdir(tmp_path) == []
+
     def test_kill_during_a_background_save_leaves_the_file_of_before(self, tmp_path: Path) -> None:
         with shell_server(tmp_path, "--save", "") as (process, client):
             fill(client, 20000, "one")
