@@ -46,6 +46,7 @@ DRIVERS = {
         f"{SERVER}.{name}"
         for name in [
             "__main__",
+            "check.command",
             "clock",
             "listeners",
             "memory",

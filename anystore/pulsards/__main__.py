@@ -12,6 +12,7 @@ from typing import Final
 import anyio
 
 from anystore.exceptions import ImproperlyConfigured
+from anystore.pulsards.check import command as check
 from anystore.pulsards.config import Config
 from anystore.pulsards.config_file import parse_options, read_config
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
@@ -26,6 +27,7 @@ _OWN_FILES: Final = 32
 
 _USAGE = """\
 usage: pulsards [--config FILE] [--backend asyncio|uvloop|trio] [--DIRECTIVE VALUE ...]
+       pulsards check FILE|DIR ...    say whether files of data are sound, and what is in them
 
 Serve the Redis protocol, by default on 127.0.0.1:6410. SIGTERM and SIGINT stop the server in order.
 
@@ -41,6 +43,8 @@ Every directive that the server knows is an option:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status: 0 after an orderly stop, 1 where it cannot serve, 2 for a bad call."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["check"]:
+        return check.main(words[1:])
     if "--help" in words or "-h" in words:
         print(
             _USAGE

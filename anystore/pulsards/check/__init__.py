@@ -1,0 +1,1 @@
+"""`pulsards check FILE|DIR`: whether files of data are sound, and what is in them. They are never changed."""

@@ -1,0 +1,103 @@
+"""The command: which kind of file each is, and what is said of it. Reads files, and changes none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, TextIO
+
+from anystore.pulsards.check.contents import Contents, shown
+from anystore.pulsards.check.progress import ProgressBar
+from anystore.pulsards.persistence.rdb import FileReader, RdbError
+
+USAGE: Final = """\
+usage: pulsards check FILE|DIR ...
+
+Say whether files of data are sound, and what is in them: RDB files of Redis and Valkey, or all that are in a
+directory. Nothing is changed. The exit status is 0 if everything is sound, 1 if something is not, 2 for a bad call.
+"""
+
+_PIECE: Final = 1 << 18
+_RDB_MAGIC: Final = (b"REDIS", b"VALKEY")
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command with what stands behind `check`; its exit status."""
+    if not words or any(word in ("--help", "-h") for word in words):
+        print(USAGE, end="", file=sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    unknown = [word for word in words if word.startswith("-")]
+    if unknown:
+        print(f"pulsards check: there is no option {unknown[0]}", file=sys.stderr)
+        return 2
+    sound = [check(Path(word), sys.stdout, sys.stderr) for word in words]
+    return 0 if all(sound) else 1
+
+
+def check(path: Path, out: TextIO, terminal: TextIO) -> bool:
+    """Write to `out` what is to be said of a file or of all files in a directory; whether they are sound.
+
+    `terminal` is where a progress bar goes, if it is one.
+    """
+    try:
+        if path.is_dir():
+            return _check_folder(path, out, terminal)
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if magic.startswith(_RDB_MAGIC):
+            return check_rdb(path, out, terminal)
+    except OSError as error:
+        print(f"{path}: cannot be read: {error.strerror}", file=out)
+        return False
+    print(f"{path}: not a file of data: it begins with neither REDIS nor VALKEY", file=out)
+    return False
+
+
+def _check_folder(path: Path, out: TextIO, terminal: TextIO) -> bool:
+    files = sorted(path.glob("*.rdb"))
+    if not files:
+        print(f"{path}: there is no file whose name ends in .rdb", file=out)
+        return False
+    sound = [check(file, out, terminal) for file in files]
+    return all(sound)
+
+
+def check_rdb(path: Path, out: TextIO, terminal: TextIO) -> bool:
+    """Write to `out` what is to be said of an RDB file; whether it is sound. O(size), in bounded memory.
+
+    It is read to the end, every value built as if it were to be loaded, and its check sum compared.
+    """
+    size = path.stat().st_size
+    progress = ProgressBar(terminal, size)
+    reader, contents = FileReader(), Contents()
+    damage: RdbError | None = None
+    with path.open("rb") as file:
+        try:
+            while piece := file.read(_PIECE):
+                for event in reader.feed(piece):
+                    contents.take(event)
+                progress.show(file.tell())
+            reader.finish()
+            if reader.leftover:
+                raise RdbError(f"{len(reader.leftover):,} bytes follow the end", reader.offset)
+        except RdbError as error:
+            damage = error
+        finally:
+            progress.clear()
+    kind = "" if contents.header is None else f", {_described(contents)}"
+    if damage is None:
+        print(f"{path}: sound, {size:,} bytes{kind}, {contents.keys:,} keys", file=out)
+    else:
+        print(f"{path}: damaged at byte {damage.offset} of {size:,}: {damage.reason}", file=out)
+        last = "" if contents.last_key is None else f", the last one is {shown(contents.last_key)}"
+        print(f"up to there{kind}: {contents.keys:,} keys{last}", file=out)
+    for line in contents.report():
+        print(line, file=out)
+    return damage is None
+
+
+def _described(contents: Contents) -> str:
+    header = contents.header
+    assert header is not None
+    return f"RDB version {header.version} of {'Valkey' if header.is_valkey else 'Redis'}"
