@@ -148,7 +148,6 @@ class TestNothingIsLeftOut:
 NOT_YET = {
     "snapshots": ("has", "save"),
     "the append-only file": ("has", "bgrewriteaof"),
-    "replication": ("setting", "repl-backlog-size"),
     "cluster mode": ("setting", "cluster-node-timeout"),
 }
 

@@ -52,6 +52,7 @@ DRIVERS = {
             "memory",
             "persistence.keeping",
             "reactor",
+            "replication.driver",
             "server",
             "streams",
             "threads",

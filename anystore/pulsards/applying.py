@@ -32,6 +32,16 @@ class Applier:
         session = self._session = Session(engine)
         session.user = engine.acl.all_permitting()
 
+    @property
+    def selected(self) -> int:
+        """The index of the database that what comes next is for."""
+        return self._selected
+
+    @property
+    def queueing(self) -> bool:
+        """Whether a transaction has begun and not ended."""
+        return self._session.queue is not None
+
     def run(self, arguments: list[bytes], database: int | None = None) -> Any:
         """Run one command in a database (None: the one that SELECT has named): its reply, an `ErrorReply` where it fails.
 

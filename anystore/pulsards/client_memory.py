@@ -36,6 +36,8 @@ class ClientMemory:
 
     def measure(self, session: Session) -> None:
         """Look at a client whose buffers have changed. O(1), unless it is too much now, or it queues commands."""
+        if session.follower is not None and session.follower.attached:
+            return self.forget(session)  # replicas have limits of their own
         size = session.footprint
         self._total += size - self._sizes.get(session, 0)
         self._sizes[session] = size

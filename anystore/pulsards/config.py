@@ -170,6 +170,7 @@ class Config:
         engine.acl.all_channels = values["acl-pubsub-default"] == "allchannels"
         engine.acl.log.resize(values["acllog-max-len"])
         engine.saver.configure(values)
+        engine.replication.configure(values)
 
     def update(self, settings: Sequence[tuple[str, str]]) -> None:
         """Change directives of a running server, all or none of them; `Refused` says which cannot be, and why."""

@@ -28,6 +28,7 @@ from anystore.pulsards.config_types import (
     output_limits,
     parse_memory,
     percentages,
+    primary,
     save_rules,
     show_memory_or_share,
     show_output_limits,
@@ -41,6 +42,8 @@ from anystore.pulsards.config_types import (
     write_quoted,
     write_save_rules,
     write_text,
+    write_words,
+    yes_no,
 )
 from anystore.pulsards.eviction import POLICIES
 
@@ -158,6 +161,28 @@ _KEEPING: Final = (
     switch("rdb-save-incremental-fsync", True),
     switch("stop-writes-on-bgsave-error", True),
 )
+_REPLICATION: Final = (
+    Directive(
+        *("replicaof", "", primary), mutable=False, aliases=("slaveof",), several=True, write=write_words
+    ),
+    text("masteruser"),
+    text("masterauth", secret=True),
+    switch("tls-replication", False),
+    Directive("replica-read-only", True, yes_no, show_yes_no, aliases=("slave-read-only",)),
+    Directive("replica-serve-stale-data", True, yes_no, show_yes_no, aliases=("slave-serve-stale-data",)),
+    Directive("replica-ignore-maxmemory", True, yes_no, show_yes_no, aliases=("slave-ignore-maxmemory",)),
+    Directive("replica-priority", 100, integer(0, _INT), aliases=("slave-priority",)),
+    switch("replica-announced", True),
+    Directive("replica-announce-ip", "", str, aliases=("slave-announce-ip",), write=write_text),
+    Directive("replica-announce-port", 0, integer(0, 65535), aliases=("slave-announce-port",)),
+    Directive("min-replicas-to-write", 0, integer(0, _INT), aliases=("min-slaves-to-write",)),
+    Directive("min-replicas-max-lag", 10, integer(0, _INT), aliases=("min-slaves-max-lag",)),
+    switch("repl-diskless-sync", True),
+    number("repl-timeout", 60, 1, _INT),
+    Directive("repl-ping-replica-period", 10, integer(1, _INT), aliases=("repl-ping-slave-period",)),
+    Directive("repl-backlog-size", 2**20, memory(1), write=write_memory),
+    number("repl-backlog-ttl", 3600, 0, _LONG),
+)
 _NOT_YET: Final = (
     Directive("appendonly", False, no_append_only, show_yes_no),
     only("cluster-enabled", "no", "cluster mode is not available yet"),
@@ -172,6 +197,7 @@ DIRECTIVES: Final = (
     *_LIMITS,
     *_WATCHING,
     *_KEEPING,
+    *_REPLICATION,
     *_NOT_YET,
 )
 
@@ -185,12 +211,15 @@ _REFUSED: Final = {
     ),
     "how it stops cannot be set yet": ("shutdown-*",),
     "every payload is checked": ("sanitize-dump-payload",),
-    "there is no replication by files": ("rdb-del-sync-files",),
     "a file's version is always checked": ("rdb-version-check",),
     "values are written as fast as they can be": ("rdb-key-save-delay",),
-    "replication is not available yet": (
-        *("masterauth", "masteruser", "min-replicas-*", "min-slaves-*", "repl-*", "replica*", "slave*"),
-        *("tls-client-*", "tls-replication"),
+    "tls-cert-file and tls-key-file are used towards a primary, too": ("tls-client-*",),
+    "an image is sent as it is made, to each replica its own": (
+        *("repl-diskless-sync-delay", "repl-diskless-sync-period", "repl-diskless-sync-max-replicas"),
+        *("dual-channel-replication-enabled", "rdb-del-sync-files"),
+    ),
+    "an image is taken in as it comes, beside the data that there are": (
+        *("repl-diskless-load", "replica-lazy-flush", "slave-lazy-flush"),
     ),
     "cluster mode is not available yet": ("cluster-*", "tls-cluster"),
     "modules are not supported": ("loadmodule", "enable-module-command"),

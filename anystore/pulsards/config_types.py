@@ -197,6 +197,23 @@ def event_classes(text: str) -> int:
     return classes
 
 
+def primary(text: str) -> str:
+    """The host and the port of a primary; nothing, or `no one`, for none."""
+    words = text.split()
+    if not words or [word.lower() for word in words] == ["no", "one"]:
+        return ""
+    if len(words) != 2:
+        raise ValueError("wrong number of arguments")
+    if not words[1].isdigit() or not 0 <= int(words[1]) <= 65535:
+        raise ValueError("Invalid master port")
+    return " ".join(words)
+
+
+def write_words(value: str) -> list[str]:
+    """Words as they are; nothing at all where there are none."""
+    return [value] if value else []
+
+
 SaveRules = tuple[tuple[int, int], ...]
 
 #: Redis' own: what holds where a directory is given and nothing is said about saving.

@@ -28,8 +28,7 @@ PARTIAL: Final[Mapping[str, str]] = {
     **dict.fromkeys(("module|load", "module|loadex", "module|unload"), _NO_MODULES),
     "bitop": "`DIFF`, `DIFF1`, `ANDOR` and `ONE` of Redis 8.2",
     **dict.fromkeys(("client|kill", "client|list"), "the negated filters of Valkey 9, `NOT-ID` and its like"),
-    **dict.fromkeys(("replicaof", "slaveof"), "`NO ONE` only: it follows no other server"),
-    **dict.fromkeys(("failover", "psync", "sync"), "refused: it has no replicas"),
+    "replconf": "`rdb-filter-only`, and what Valkey's second channel for images needs",
     **dict.fromkeys(("asking", "readonly", "readwrite", "clusterscan"), _ONE_NODE),
 }
 

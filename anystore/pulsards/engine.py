@@ -38,6 +38,7 @@ from anystore.pulsards.propagation import Propagation
 from anystore.pulsards.pubsub import Broker
 from anystore.pulsards.redaction import redacted
 from anystore.pulsards.registry import CommandEntry, build_table, every_entry, rename_commands
+from anystore.pulsards.replication import Replication
 from anystore.pulsards.scripting import Libraries, ScriptRuntime
 from anystore.pulsards.session import Session
 from anystore.pulsards.statistics import Statistics
@@ -104,6 +105,7 @@ class Engine:
         self.saver = Saver(self)
         self.pause = Pause(self)
         self.eviction = Eviction(self)
+        self.replication = Replication(self)
         self.client_memory = ClientMemory(self)
         self.latency = LatencyMonitor(self.elapsed_ns, lambda: self.keyspace.now)
         #: Whether the durations of commands are counted one by one, for LATENCY HISTOGRAM.
@@ -129,6 +131,9 @@ class Engine:
         self.config.apply(self)
         rename_commands(self.commands, self.config.renames)
         load_configured_users(self.acl, self.config)
+        if primary := self.config.values["replicaof"]:
+            host, port = primary.split()
+            self.replication.follow(host, int(port))
 
     # Clients
 
@@ -163,6 +168,7 @@ class Engine:
         self.stop_monitoring(session)
         self.tracking.disable(session)
         self.client_memory.forget(session)
+        self.replication.forget(session)
         self.outbox.pop(session, None)
 
     def stop_monitoring(self, session: Session) -> None:
@@ -210,6 +216,8 @@ class Engine:
                 session.resume()
         if self.tracking.waiting:
             self.tracking.send_waiting()
+        if self.replication.followers.ask:
+            self.replication.end_turn()
         if self.keyspace.now >= self.statistics.rates_due:
             self.statistics.read_rates(self.keyspace.now)
         if self.keyspace.now >= self.saver.watch_from:
@@ -234,6 +242,7 @@ class Engine:
             heapq.heappop(self._deadlines)
         due.append(self.pause.until)
         due.append(self.saver.due)
+        due.append(self.replication.next_due())
         if self.eviction.behind and self.pause.until is None:
             due.append(self.keyspace.now)
         if self.idle_timeout:
@@ -266,6 +275,7 @@ class Engine:
             self.serve_waiters()
         if self.pause.until is not None and self.pause.until <= now:
             self.pause.stop()
+        self.replication.run_due()
         if self.eviction.behind and self.pause.until is None:
             self.eviction.make_room()
         if self.saver.due is not None and self.saver.due <= now:
@@ -397,13 +407,19 @@ class Engine:
             or self.logs.sizes
             or self.loading is not None
             or self.saver.refuses_writes
+            or self.replication.guards
         )
 
     def refusal_in_script(self, context: ScriptContext, entry: CommandEntry) -> bytes | None:
         """`refusal` of a command that a script calls."""
-        if self.saver.refuses_writes and entry.writes:
+        if self.saver.refuses_writes and entry.writes and self.replication.following is None:
             return MISCONF
-        return self.eviction.refusal_in_script(context, entry)
+        refusal = None
+        if not self.replication.spares_memory:
+            refusal = self.eviction.refusal_in_script(context, entry)
+        if refusal is None and self.replication.guards:
+            refusal = self.replication.refusal_in_script(context, entry)
+        return refusal
 
     def start_loading(self, progress: Progress) -> None:
         """Refuse nearly every command from now on: what the data will be is being loaded."""
@@ -424,9 +440,14 @@ class Engine:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
         if self.loading is not None and not entry.while_loading:
             return LOADING
-        if self.saver.refuses_writes and (refusal := self.saver.refusal(session, entry)) is not None:
-            return refusal
-        return self.eviction.refusal(session, entry, arguments) if self.eviction.limit else None
+        refusal = None
+        if self.eviction.limit and not self.replication.spares_memory:
+            refusal = self.eviction.refusal(session, entry, arguments)
+        if refusal is None and self.saver.refuses_writes and self.replication.following is None:
+            refusal = self.saver.refusal(session, entry)
+        if refusal is None and self.replication.guards:
+            refusal = self.replication.refusal(session, entry, arguments)
+        return refusal
 
     def _count_calls(self) -> int:
         return sum(entry.calls for entry in every_entry(self.commands))

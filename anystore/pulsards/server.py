@@ -25,6 +25,7 @@ from anystore.pulsards.memory import MemoryStream
 from anystore.pulsards.persistence.keeping import load, run_saves, save_at_end
 from anystore.pulsards.persistence.loading import CannotLoad
 from anystore.pulsards.persistence.storage import DirectoryStorage
+from anystore.pulsards.replication.driver import follow_primaries
 from anystore.pulsards.timers import run_timers
 
 logger = logging.getLogger("anystore.pulsards")
@@ -167,6 +168,7 @@ class PulsarDS(AsyncContextManagerMixin):
                 failure = error
                 group.cancel_scope.cancel()
             else:
+                await group.start(follow_primaries, self.engine)
                 task_status.started(self.dsn if self.addresses else "")
         if failure is not None:
             raise failure

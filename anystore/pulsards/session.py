@@ -40,6 +40,7 @@ from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply, PushReply
 if TYPE_CHECKING:
     from anystore.pulsards.acl import User
     from anystore.pulsards.engine import Engine
+    from anystore.pulsards.replication import Follower
     from anystore.pulsards.tracking import Tracking
 
 logger = logging.getLogger("anystore.pulsards")
@@ -64,8 +65,10 @@ class Session(Context):
         "connected_at",
         "deliver",
         "exec_replies",
+        "follower",
         "guarded",
         "id",
+        "is_primary",
         "last_active",
         "last_entry",
         "library_name",
@@ -89,6 +92,7 @@ class Session(Context):
         "user",
         "waiter",
         "watching",
+        "written_offset",
     )
 
     def __init__(self, engine: Engine, address: str = "", local_address: str = "") -> None:
@@ -136,6 +140,11 @@ class Session(Context):
         self.unsent_bytes = 0
         self._over_soft_limit_since: int | None = None
         self._backlog: deque[list[bytes]] = deque()
+        #: What is known of it as a replica, once it has said anything of that; whether it stands for the primary instead.
+        self.follower: Follower | None = None
+        self.is_primary = False
+        #: Where the replication stream was behind the last thing that this client changed.
+        self.written_offset = 0
         self._receiving = False
         #: Has logged in, or did not have to when it connected.
         self.authenticated = not engine.acl.login_needed
@@ -384,7 +393,11 @@ class Session(Context):
         if self.engine.client_memory.limit:
             self.engine.client_memory.measure(self)
         limits = self.engine.config.output_limits
-        hard, soft, seconds = limits["pubsub" if self.subscriptions else "normal"]
+        kind = "pubsub" if self.subscriptions else "normal"
+        if self.follower is not None and self.follower.attached:
+            kind = "slave"
+            self.engine.keyspace.falls_due(self.engine.keyspace.now)  # it may take more of its image
+        hard, soft, seconds = limits[kind]
         now = self.engine.keyspace.now
         if not soft or unsent <= soft:
             self._over_soft_limit_since = None
@@ -395,6 +408,12 @@ class Session(Context):
             logger.warning("%r closed: it left %d bytes unread, over its limit", self, unsent)
             self.engine.statistics.output_limit_disconnections += 1
             self.engine.close_session(self)
+
+    def feed(self, data: bytes) -> None:
+        """Queue bytes that are no reply: a replica gets its image and its stream so."""
+        self._out.append(data)
+        if not self._receiving:
+            self.engine.outbox[self] = None
 
     def push_before_messages(self, data: list[bytes]) -> None:
         """Queue what is to follow the reply of the session's own command, before what that command has sent it."""
@@ -457,7 +476,9 @@ class Session(Context):
 
     @property
     def can_idle_out(self) -> bool:
-        """Whether the directive `timeout` applies: subscribers and parked clients idle by nature."""
+        """Whether the directive `timeout` applies: subscribers, parked clients and replicas idle by nature."""
+        if self.is_primary or (self.follower is not None and self.follower.attached):
+            return False
         return not self.subscriptions and self.waiter is None and not self.monitoring and not self.closing
 
     def forget_watches(self) -> None:

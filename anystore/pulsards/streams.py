@@ -123,7 +123,9 @@ async def serve_stream(
                 await stream.send(data)
                 engine.statistics.bytes_sent += len(data)
                 engine.statistics.writes += 1
-                session.unsent_bytes -= len(data)
+                session.hold(session.unsent_bytes - len(data))
+                if session.follower is not None:
+                    engine.flush()  # its image may go on
             if session.closing:
                 break
         group.cancel_scope.cancel()

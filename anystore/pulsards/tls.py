@@ -55,6 +55,24 @@ def server_context(config: Config) -> ssl.SSLContext:
     return context
 
 
+def client_context(config: Config) -> ssl.SSLContext:
+    """How the connection to a primary is made by these settings: it has to have a certificate of a known authority.
+
+    As in Redis the name in it does not count. Reads the files. `OSError` says what is wrong, and no secret.
+    """
+    values = config.values
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    try:
+        if values["tls-cert-file"]:
+            _load(context, values["tls-cert-file"], values["tls-key-file"], values["tls-key-file-pass"])
+        _limit(context, values["tls-protocols"])
+    except ValueError as error:
+        raise OSError(str(error)) from None
+    context.load_verify_locations(values["tls-ca-cert-file"] or None, values["tls-ca-cert-dir"] or None)
+    return context
+
+
 def _load(context: ssl.SSLContext, certificate: str, key: str, password: str) -> None:
     try:
         # A function, so that OpenSSL never asks at the terminal.

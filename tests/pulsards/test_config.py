@@ -30,6 +30,7 @@ OTHER_DEFAULTS = {
     "dir": "nothing is kept on disk unless a place is given",
     "commandlog-request-larger-than": "measuring every command is left to those who want it",
     "commandlog-reply-larger-than": "measuring every command is left to those who want it",
+    "repl-backlog-size": "Redis' own: Valkey keeps 10 MB",
     "client-output-buffer-limit": "not compared: Valkey says replica where Redis says slave",
 }
 
@@ -105,7 +106,7 @@ class TestTheTable:
             else:
                 assert reply[1].endswith(f"(possibly related to argument '{name}') - {reason}")
         for name in (
-            "replicaof",
+            "repl-diskless-load",
             "appendfsync",
             "cluster-node-timeout",
             "sanitize-dump-payload",
@@ -244,7 +245,9 @@ class TestStarting:
         [
             ({"nope": "1"}, "unknown directive 'nope'"),
             ({"timeout": "x"}, "directive 'timeout': argument couldn't be parsed"),
-            ({"replicaof": "h 1"}, "directive 'replicaof': replication is not available yet"),
+            ({"replicaof": "h"}, "directive 'replicaof': wrong number of arguments"),
+            ({"replicaof": "h 99999"}, "directive 'replicaof': Invalid master port"),
+            ({"repl-diskless-load": "disabled"}, "directive 'repl-diskless-load': an image is taken in"),
             ({"appendfsync": "always"}, "directive 'appendfsync': persistence is not available yet"),
             ({"appendonly": "yes"}, "the append-only file is not available yet"),
             ({"save": "60"}, "directive 'save': Invalid save parameters"),

@@ -40,6 +40,7 @@ _GROUPS: Final = (
     "objects",
     "pausing",
     "pubsub",
+    "replica_waits",
     "replication",
     "saving",
     "scan",

@@ -53,6 +53,10 @@ def client_setinfo(ctx: Context, args: list[bytes]) -> SimpleString:
 
 def _flags(session: Session) -> bytes:
     flags = b""
+    if session.follower is not None and session.follower.attached:
+        flags += b"S"
+    if session.is_primary:
+        flags += b"M"
     if session.monitoring:
         flags += b"O"
     if session.subscriptions:
@@ -146,9 +150,15 @@ def _has_type(session: Session, name: bytes) -> bool:
     kind = name.lower()
     if kind not in _TYPES:
         raise CommandError(b"ERR Unknown client type '%b'" % name)
-    if kind == b"pubsub":
-        return bool(session.subscriptions)
-    return kind == b"normal" and not session.subscriptions
+    return _type_of(session) == (b"replica" if kind == b"slave" else kind)
+
+
+def _type_of(session: Session) -> bytes:
+    if session.is_primary:
+        return b"master"
+    if session.follower is not None and session.follower.attached:
+        return b"replica"
+    return b"pubsub" if session.subscriptions else b"normal"
 
 
 @command("client|kill")

@@ -1,4 +1,4 @@
-"""The harmless half of DEBUG, and a few commands about the server's role.
+"""The harmless half of DEBUG.
 
 What crashes, stalls or reloads a real server is refused like any unknown subcommand.
 """
@@ -122,25 +122,3 @@ _HELP = [
         b"    This text.",
     )
 ]
-
-
-@command("role")
-def role(ctx: Context, args: list[bytes]) -> list[Any]:
-    """ROLE — a primary without replicas. O(1). Since 2.8.12."""
-    return [b"master", 0, []]
-
-
-@command("wait")
-def wait(ctx: Context, args: list[bytes]) -> Any:
-    """WAIT numreplicas timeout — how many replicas have every write: there are none to wait for. Since 3.0."""
-    replicas, timeout = parse_integer(args[1]), parse_integer(args[2])
-    if replicas is None:
-        raise CommandError(NOT_AN_INTEGER)
-    if timeout is None:
-        raise CommandError(b"ERR timeout is not an integer or out of range")
-    if timeout < 0:
-        raise CommandError(b"ERR timeout is negative")
-    if replicas > 0 and ctx.can_block:
-        # Redis waits the whole time for replicas that are not there, and so do its users.
-        return ctx.block((), timeout, lambda session, key: None, timeout_reply=0)
-    return 0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from anystore.pulsards.commands import info_figures as figures
+from anystore.pulsards.commands.info_replication import replication
 from anystore.pulsards.context import Context
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.latency import percentiles
@@ -57,7 +58,7 @@ _SECTIONS: Final[dict[str, tuple[str, Callable[[Engine], Fields]]]] = {
     "memory": ("Memory", figures.memory),
     "persistence": ("Persistence", figures.persistence),
     "stats": ("Stats", figures.stats),
-    "replication": ("Replication", figures.replication),
+    "replication": ("Replication", replication),
     "cpu": ("CPU", figures.cpu),
     "modules": ("Modules", _modules),
     "commandstats": ("Commandstats", _commandstats),

@@ -15,8 +15,6 @@ from anystore.pulsards.memory_figures import memory_figures
 
 Fields = Iterator[tuple[str, object]]
 
-_NO_REPLICATION_ID = "0" * 40
-
 
 def server(engine: Engine) -> Fields:
     now = engine.keyspace.now
@@ -139,6 +137,9 @@ def stats(engine: Engine) -> Fields:
     yield "instantaneous_input_kbps", f"{rates.received / 1024:.2f}"
     yield "instantaneous_output_kbps", f"{rates.sent / 1024:.2f}"
     yield "rejected_connections", statistics.connections_rejected
+    yield "sync_full", engine.replication.full_syncs
+    yield "sync_partial_ok", engine.replication.partial_syncs
+    yield "sync_partial_err", engine.replication.partial_refused
     yield "expired_subkeys", keyspace.expired_fields
     yield "expired_keys", keyspace.expired
     yield "expired_time_cap_reached_count", statistics.expiries_cut_short
@@ -163,17 +164,6 @@ def stats(engine: Engine) -> Fields:
     yield "client_output_buffer_limit_disconnections", statistics.output_limit_disconnections
     for reason, name in ((b"auth", "auth"), (b"command", "cmd"), (b"key", "key"), (b"channel", "channel")):
         yield f"acl_access_denied_{name}", engine.acl.log.refused[reason]
-
-
-def replication(engine: Engine) -> Fields:
-    yield "role", "master"
-    yield "connected_slaves", 0
-    yield "master_failover_state", "no-failover"
-    yield "master_replid", engine.run_id.decode()
-    yield "master_replid2", _NO_REPLICATION_ID
-    yield "master_repl_offset", 0
-    yield "second_repl_offset", -1
-    yield "repl_backlog_active", 0
 
 
 def cpu(engine: Engine) -> Fields:

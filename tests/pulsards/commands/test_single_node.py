@@ -81,14 +81,6 @@ def test_no_replication(peers: Differential) -> None:
     )
 
 
-def test_what_replicas_ask_for() -> None:
-    client = EngineClient()
-    assert client.execute("REPLICAOF", "127.0.0.1", "6379")[1].startswith("ERR pulsards does not replicate")
-    assert client.execute("PSYNC", "?", "-1")[1].startswith("ERR pulsards does not replicate")
-    client.send("REPLCONF", "ACK", "1")
-    assert client.execute("PING") == b"PONG"
-
-
 def test_no_append_only_file(peers: Differential) -> None:
     without_waiting = [
         *("WAITAOF 0 0 0", "WAITAOF x 0 0", "WAITAOF 2 0 0", "WAITAOF 0 -1 0", "WAITAOF 0 0 -1"),

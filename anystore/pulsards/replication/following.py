@@ -1,0 +1,274 @@
+"""What a replica does with its primary's link: it introduces itself, takes the image over, and then goes with the stream."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from anystore.pulsards.applying import Applier
+from anystore.pulsards.identity import REDIS_VERSION
+from anystore.pulsards.replication.incoming_image import IncomingImage
+from anystore.pulsards.replication.link import (
+    Continued,
+    FullResync,
+    ImageEnd,
+    ImagePart,
+    ImageSize,
+    Introduction,
+    Link,
+    LinkError,
+    LinkEvent,
+    StreamCommand,
+)
+from anystore.resp.types import ErrorReply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anystore.pulsards.engine import Engine
+    from anystore.pulsards.replication.replication import Replication
+    from anystore.pulsards.session import Session
+
+logger = logging.getLogger("anystore.pulsards")
+
+#: How often a replica says how far it is, in milliseconds.
+_ACK_PERIOD: Final = 1000
+
+
+class Following:
+    """One primary that is followed, as long as it is this one: its links come and go.
+
+    The driver opens a connection, calls `begin`, then `receive` with what comes, and sends what `take_output` hands over,
+    which `wake` tells it about; `lost` when the connection has gone.
+    """
+
+    def __init__(self, engine: Engine, replication: Replication, host: str, port: int) -> None:
+        self._engine = engine
+        self._replication = replication
+        self.host = host
+        self.port = port
+        #: The other one is asked to become a primary first.
+        self.failover = False
+        self.link: Link | None = None
+        #: Stands for the primary in CLIENT LIST, and can be killed.
+        self.session: Session | None = None
+        #: Called when there is something to send, or the link is to be closed.
+        self.wake: Callable[[], None] = _nobody
+        self.image: IncomingImage | None = None
+        self.image_size: int | None = None
+        self.image_read = 0
+        #: When something came last, and since when there has been no link, in milliseconds since 1970.
+        self.heard_at = engine.keyspace.now
+        self.down_since = engine.keyspace.now
+        self.selected = 0
+        self._applier: Applier | None = None
+        self._held: list[bytes] = []  # bytes of a transaction that has not ended yet
+        self._acked_at = 0
+        self._connecting = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether the stream comes in."""
+        return self.link is not None and self.link.stage == "stream" and self.image is None
+
+    @property
+    def pending_bytes(self) -> int:
+        """What has come of the stream and does not count yet, in bytes: a command cut in two, an open transaction."""
+        return (0 if self.link is None else self.link.pending) + sum(map(len, self._held))
+
+    @property
+    def state(self) -> str:
+        """How far it has come, as ROLE says it."""
+        if self.link is None:
+            return "connecting" if self._connecting else "connect"
+        if self.connected:
+            return "connected"
+        return "sync" if self.link.stage in ("announcement", "image", "stream") else "handshake"
+
+    # The driver's part
+
+    def connecting(self) -> None:
+        """A connection is being opened."""
+        self._connecting = True
+
+    def begin(self, address: str, local_address: str) -> None:
+        """A connection is open, from and to these addresses."""
+        values = self._engine.config.values
+        history = self._replication.history
+        known = self._replication.has_history
+        self._connecting = False
+        self.link = Link(
+            Introduction(
+                user=values["masteruser"],
+                password=values["masterauth"],
+                port=values["replica-announce-port"] or self._engine.port,
+                address=values["replica-announce-ip"],
+                version=REDIS_VERSION,
+                history=history.id if known else None,
+                offset=history.offset,
+                failover=self.failover,
+            )
+        )
+        session = self.session = self._engine.connect(address, local_address)
+        session.is_primary = True
+        session.deliver = self._session_changed
+        self.heard_at = self._engine.keyspace.now
+
+    def receive(self, data: bytes) -> None:
+        """Take what came. Follow with `Engine.flush`. Raises `LinkError`: the connection is to be closed, and `lost`."""
+        link = self.link
+        assert link is not None, "bytes come by a link"
+        self._engine.start_turn()
+        self.heard_at = self._engine.keyspace.now
+        if self.session is not None:
+            self.session.last_active = self.heard_at
+        try:
+            for event in link.receive(data):
+                self._take(event)
+                if self._replication.following is not self:
+                    return  # something that came has made an end of it
+        except LinkError:
+            if self.failover and link.stage == "asking":
+                self._replication.failover.rejected()
+            raise
+
+    def take_output(self) -> bytes:
+        """What is to be sent to the primary now."""
+        return b"" if self.link is None else self.link.take_output()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the link is to be closed: it was killed, or nothing came for too long, or another primary counts."""
+        killed = self.session is not None and self.session.closing
+        return killed or self._replication.following is not self
+
+    def lost(self) -> None:
+        """The connection has gone, or was not to be had. Safe to call twice."""
+        self._connecting = False
+        if self.link is None:
+            return
+        if self.connected:
+            self.down_since = self._engine.keyspace.now
+        self.link = None
+        self.image = None
+        self._applier = None
+        self._held.clear()
+        if self.session is not None:
+            self.session.deliver = _nobody
+            self.session.close()
+            self.session = None
+
+    def _session_changed(self) -> None:
+        if self.session is not None:
+            self.session.take_output()
+            if self.session.closing:
+                self.wake()
+
+    # What the primary says
+
+    def _take(self, event: LinkEvent) -> None:
+        if isinstance(event, StreamCommand):
+            self._run(event)
+        elif isinstance(event, ImagePart):
+            assert self.image is not None, "an image begins before its parts come"
+            self.image_read += len(event.data)
+            self.image.feed(event.data)
+        elif isinstance(event, FullResync):
+            logger.info("everything comes anew from %s:%d", self.host, self.port)
+            self.image = IncomingImage(self._engine, event.history, event.offset)
+            self.image_size, self.image_read = None, 0
+        elif isinstance(event, ImageSize):
+            self.image_size = event.size
+        elif isinstance(event, Continued):
+            self._continue(event.history)
+        elif isinstance(event, ImageEnd):
+            self._take_over()
+
+    def _continue(self, history: bytes | None) -> None:
+        logger.info("the stream from %s:%d goes on where it was", self.host, self.port)
+        self._replication.continued(history)
+        self._begin_stream(self.selected)
+
+    def _take_over(self) -> None:
+        image, self.image = self.image, None
+        assert image is not None, "an image ends after it began"
+        image.finish()
+        self._replication.replaced(image.history, image.offset)
+        self._begin_stream(image.selected)
+        self.acknowledge()
+
+    def _begin_stream(self, selected: int) -> None:
+        self.selected = selected
+        self._applier = Applier(self._engine)
+        self._applier.run([b"SELECT", b"%d" % selected])
+        self._acked_at = self._engine.keyspace.now
+        self._engine.keyspace.falls_due(self._acked_at + _ACK_PERIOD)
+
+    def _run(self, command: StreamCommand) -> None:
+        """Carry a command of the stream out; only then it counts, and is handed on to this server's own replicas."""
+        applier = self._applier
+        assert applier is not None, "a stream begins before its commands come"
+        arguments = command.arguments
+        self._held.append(command.raw)
+        name = arguments[0].lower() if arguments else b""
+        if name == b"replconf":
+            if len(arguments) > 1 and arguments[1].lower() == b"getack":
+                self._count()
+                self.acknowledge()
+                return
+        elif name and name != b"ping":
+            reply = applier.run(arguments)
+            if type(reply) is ErrorReply:
+                logger.error(
+                    "the primary's command %r failed here: %s", name, reply.decode("utf-8", "replace")
+                )
+        self._count()
+
+    def _count(self) -> None:
+        applier = self._applier
+        assert applier is not None, "a stream begins before its commands come"
+        if applier.queueing:
+            return  # a transaction counts as a whole: cut within, it comes again
+        self.selected = applier.selected
+        data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+        self._held.clear()
+        self._replication.passed(data)
+
+    # What falls due
+
+    def acknowledge(self) -> None:
+        """Tell the primary how far this server is, and what of it is on its disk."""
+        if self.link is None or self.link.stage != "stream":
+            return
+        offset = self._replication.history.offset
+        fsynced = self._replication.fsynced_offset()
+        extra: list[bytes | int] = [] if fsynced is None else [b"FACK", fsynced]
+        self.link.send(b"REPLCONF", b"ACK", offset, *extra)
+        self._acked_at = self._engine.keyspace.now
+        self.wake()
+
+    def next_due(self) -> int | None:
+        """When `run_due` has something to do, in milliseconds since 1970; None without a link."""
+        if self.link is None or self.is_over:
+            return None
+        silent = self.heard_at + self._engine.config.values["repl-timeout"] * 1000 + 1
+        return int(min(silent, self._acked_at + _ACK_PERIOD) if self.connected else silent)
+
+    def run_due(self) -> None:
+        """Say how far this server is, once a second, and give up a primary that says nothing."""
+        now = self._engine.keyspace.now
+        if self.link is None or self.is_over:
+            return
+        if now - self.heard_at > self._engine.config.values["repl-timeout"] * 1000:
+            logger.warning("the primary %s:%d says nothing: the link is closed", self.host, self.port)
+            if self.session is not None:
+                self._engine.close_session(self.session)
+        elif self.connected and now - self._acked_at >= _ACK_PERIOD:
+            self.acknowledge()
+
+
+def _nobody() -> None:
+    """No driver is there to be told."""
+
+
+__all__ = ("Following", "LinkError")
