@@ -84,6 +84,8 @@ class Engine:
         self.propagation = Propagation(self)
         #: `call` has more to do than to run and to count: see `update_attention`.
         self.attentive = False
+        #: There are clients under MONITOR or CLIENT TRACKING: commands that only read are looked at twice, too.
+        self.observed = False
         self.statistics = Statistics(self.keyspace.now, self._count_calls)
         self.logs = CommandLogs()
         self.random = random.Random()
@@ -364,7 +366,8 @@ class Engine:
     def update_attention(self) -> None:
         """Decide anew what commands are watched for: not for each command, but when somebody begins or ends it."""
         tracking = self.tracking.clients > 0
-        self.attentive = tracking or bool(self.monitors) or self.propagation.active
+        self.observed = tracking or bool(self.monitors)
+        self.attentive = self.observed or self.propagation.active
         watchers: list[Callable[[Database, bytes], None]] = []
         if self.keyspace.accounted:
             watchers.append(self.keyspace.count_memory)
@@ -374,6 +377,8 @@ class Engine:
 
     def _call_attentively(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
         """`call` while there are clients under MONITOR or CLIENT TRACKING, or somebody keeps a copy of the data."""
+        if not self.observed:
+            return self.propagation.run(context, entry, arguments)
         if self.monitors and entry.is_monitored:
             self.feed_monitors(context, arguments)
         tracking = self.tracking

@@ -56,6 +56,8 @@ def _run_alike(
     session.last_entry = entry
     clock, keyspace, slow_ns = engine.elapsed_ns, engine.keyspace, engine.slow_ns
     function: Any = entry.function
+    if entry.is_told and engine.propagation.active:
+        function = engine.propagation.telling(entry, function)
     durations, fewest, most = entry.durations, entry.minimum, entry.maximum
     name = first[0]
     begun = mark = engine.turn_mark

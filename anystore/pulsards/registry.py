@@ -58,6 +58,7 @@ class CommandEntry:
         "is_fast",
         "is_monitored",
         "is_plain",
+        "is_told",
         "is_tracked",
         "long_durations",
         "maximum",
@@ -93,6 +94,8 @@ class CommandEntry:
         self.is_monitored = not flags & {"skip_monitor", "admin"}
         #: Reads keys that a client under CLIENT TRACKING is to be told of; of scripts, only their commands do.
         self.is_tracked = "readonly" in flags and spec_row.group not in ("scripting", "pubsub")
+        #: Writes, or runs what writes, or is told to replicas for another reason: see `anystore.pulsards.propagation`.
+        self.is_told = self.writes or self.name in _MAY_WRITE
         #: Reads or changes keys and does nothing else: see `anystore.pulsards.plain_runs`.
         self.is_plain = (spec_row.group in _ON_KEYS or self.name in _HARMLESS) and not flags & {
             "blocking",
@@ -150,6 +153,8 @@ _ON_KEYS: Final = {
 _HARMLESS: Final = {b"echo", b"ping"}
 #: Run at once inside MULTI instead of being queued.
 _RUN_INSIDE_MULTI: Final = {b"exec", b"discard", b"multi", b"watch", b"quit", b"reset"}
+#: Commands that do not write in themselves, and may change something, or be told to replicas, all the same.
+_MAY_WRITE: Final = {b"exec", b"eval", b"evalsha", b"fcall", b"pfcount", b"publish", b"spublish"}
 #: Allowed to a RESP2 client that has subscriptions.
 _RUN_WHILE_SUBSCRIBED: Final = {
     b"ping",

@@ -192,7 +192,7 @@ class Session(Context):
                 if (
                     self.guarded
                     or engine.guarded
-                    or engine.attentive
+                    or engine.observed
                     or self.muted
                     or not engine.counts_durations
                 ):

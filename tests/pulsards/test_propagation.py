@@ -83,7 +83,7 @@ class TestUnits:
             "0: PUBLISH c m",
             "0: PUBLISH c m; 0: SET a 1",
         ]
-        assert silent == [((0, [b"SET", b"a", b"1"]),)]
+        assert silent == [[(0, [b"SET", b"a", b"1"])]]
 
     def test_commands_have_their_usual_names(self) -> None:
         copied = Copied(rename_command="SET store")

@@ -17,6 +17,7 @@ def flushdb(ctx: Context, args: list[bytes]) -> Any:
     """FLUSHDB [ASYNC | SYNC] → OK; the selected database is empty. O(N) in freeing the keys, either way."""
     _check_mode(args)
     ctx.db.flush()
+    ctx.propagate_as_is()  # even of what is empty: a copy may still have what has expired here
     ctx.engine.tracking.flushed()
     return OK
 
@@ -26,6 +27,7 @@ def flushall(ctx: Context, args: list[bytes]) -> Any:
     """FLUSHALL [ASYNC | SYNC] → OK; every database is empty. O(N) in freeing the keys, either way."""
     _check_mode(args)
     ctx.engine.keyspace.flush_all()
+    ctx.propagate_as_is()
     ctx.engine.tracking.flushed()
     ctx.engine.saver.after_flush()
     return OK

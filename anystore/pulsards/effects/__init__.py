@@ -4,9 +4,9 @@ Each module holds the effects of some groups of commands; a command without one 
 """
 
 from anystore.pulsards.effects import expiry, hashes, pops, scores, streams, strings, unconditional
-from anystore.pulsards.effects.table import Call, Effect, effects, find_effect
+from anystore.pulsards.effects.table import Call, Effect, effects
 
-__all__ = ("Call", "Effect", "effects", "find_effect")
+__all__ = ("Call", "Effect", "effects")
 
 #: Imported for the effects that they register.
 MODULES = (expiry, hashes, pops, scores, streams, strings, unconditional)

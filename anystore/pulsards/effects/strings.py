@@ -5,7 +5,7 @@ from __future__ import annotations
 from anystore.pulsards.effects.table import TIMED, Call, Commands, absolute, effect
 
 
-@effect("set")
+@effect("set", fewest=4)
 def setting(call: Call) -> Commands:
     """With a moment instead of a time to live, without asking for the old value, or comparing it."""
     key, value = call.arguments[1:3]

@@ -43,10 +43,14 @@ Function = Callable[[Call], Commands]
 
 
 class Effect(NamedTuple):
-    """`function` gives the commands that are to be told; `always`, not only where the command has changed something."""
+    """`function` gives the commands that are to be told; `always`, not only where the command has changed something.
+
+    It is not asked about calls of fewer than `fewest` arguments, the name included: they are told as they came.
+    """
 
     function: Function
     always: bool
+    fewest: int
 
 
 #: The options that give a time, in lower case.
@@ -54,26 +58,21 @@ TIMED: Final = frozenset((b"ex", b"px", b"exat", b"pxat"))
 _effects: dict[bytes, Effect] = {}
 
 
-def effect(*names: str, always: bool = False) -> Callable[[Function], Function]:
+def effect(*names: str, always: bool = False, fewest: int = 0) -> Callable[[Function], Function]:
     """Register a function as what the commands of these names come to; a subcommand is named as in "xgroup|setid"."""
 
     def register(function: Function) -> Function:
         for name in names:
             if name.encode() in _effects:
                 raise ValueError(f"two effects of the command {name!r}")
-            _effects[name.encode()] = Effect(function, always)
+            _effects[name.encode()] = Effect(function, always, fewest)
         return function
 
     return register
 
 
-def find_effect(name: bytes) -> Effect | None:
-    """The effect of a command; None where it is told as it came, if it writes. O(1)."""
-    return _effects.get(name)
-
-
 def effects() -> Mapping[bytes, Effect]:
-    """Every effect by its command's name."""
+    """Every effect by its command's name; a command without one is told as it came, if it writes."""
     return _effects
 
 

@@ -11,12 +11,6 @@ def message(call: Call) -> Commands:
     return (call.arguments,)
 
 
-@effect("flushdb", "flushall", always=True)
-def flushing(call: Call) -> Commands:
-    """Even of what is empty: a copy may have keys that have expired here."""
-    return (call.arguments,)
-
-
 @effect("pfcount")
 def counting(call: Call) -> Commands:
     """The count of a single HyperLogLog is kept in its value, which so has changed."""
