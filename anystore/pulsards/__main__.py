@@ -15,6 +15,7 @@ from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards.check import command as check
 from anystore.pulsards.config import Config
 from anystore.pulsards.config_file import parse_options, read_config
+from anystore.pulsards.errors import CommandError
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
 from anystore.pulsards.persistence.loading import CannotLoad
 from anystore.pulsards.process import PROCESS_ID, allow_open_files
@@ -110,23 +111,45 @@ def _pid_file(path: str) -> Iterator[None]:
 
 
 async def _serve(server: PulsarDS) -> None:
+    # What is raised comes out as it is: outside of the group, which would wrap it.
+    failure: OSError | CannotLoad | None = None
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with server:
-            with _pid_file(server.config.values["pidfile"]):
-                logger.info("ready to accept connections on %s", ", ".join(server.addresses))
-                if server.engine.storage is None:
-                    logger.info("no directory is given (dir): nothing is kept on disk")
-                async with anyio.create_task_group() as group:
-                    group.start_soon(_stop_on_signal, signals, group.cancel_scope)
-                    await server.wait_ended()
-                    group.cancel_scope.cancel()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_stop_on_signal, signals, server, group.cancel_scope)
+            try:
+                await _serve_until_stopped(server)
+            except (OSError, CannotLoad) as error:
+                failure = error
+            group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
     logger.info("stopped")
 
 
-async def _stop_on_signal(signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope) -> None:
+async def _serve_until_stopped(server: PulsarDS) -> None:
+    async with server:
+        with _pid_file(server.config.values["pidfile"]):
+            logger.info("ready to accept connections on %s", ", ".join(server.addresses))
+            if server.engine.storage is None:
+                logger.info("no directory is given (dir): nothing is kept on disk")
+            await server.wait_ended()
+
+
+async def _stop_on_signal(
+    signals: AsyncIterator[signal.Signals], server: PulsarDS, scope: anyio.CancelScope
+) -> None:
+    """Do what SHUTDOWN does when a signal comes; where data cannot be saved, the server goes on."""
     async for received in signals:
-        logger.info("%s received: stopping", signal.Signals(received).name)
-        scope.cancel()
+        name = signal.Signals(received).name
+        logger.info("%s received: stopping", name)
+        words = server.config.values[f"shutdown-on-{name.lower()}"]
+        save = True if "save" in words else False if "nosave" in words else None
+        try:
+            server.engine.saver.before_shutdown(save, "force" in words)
+        except CommandError:
+            logger.error("not stopped, for the data could not be saved")
+        else:
+            scope.cancel()
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ from anystore.pulsards.config_types import (
     show_output_limits,
     show_percentages,
     show_save_rules,
+    show_shutdown_words,
     show_yes_no,
+    shutdown_words,
     switch,
     text,
     write_memory,
@@ -160,6 +162,8 @@ _KEEPING: Final = (
     switch("rdbchecksum", True, mutable=False),
     switch("rdb-save-incremental-fsync", True),
     switch("stop-writes-on-bgsave-error", True),
+    Directive("shutdown-on-sigint", frozenset(), shutdown_words, show_shutdown_words, several=True),
+    Directive("shutdown-on-sigterm", frozenset(), shutdown_words, show_shutdown_words, several=True),
 )
 _REPLICATION: Final = (
     Directive(
@@ -209,7 +213,7 @@ _REFUSED: Final = {
     "persistence is not available yet": (
         *("appenddirname", "appendfilename", "appendfsync", "auto-aof-*", "aof-*", "no-appendfsync-*"),
     ),
-    "how it stops cannot be set yet": ("shutdown-*",),
+    "a shutdown waits for nobody": ("shutdown-timeout",),
     "every payload is checked": ("sanitize-dump-payload",),
     "a file's version is always checked": ("rdb-version-check",),
     "values are written as fast as they can be": ("rdb-key-save-delay",),

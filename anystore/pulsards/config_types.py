@@ -241,6 +241,23 @@ def write_save_rules(rules: SaveRules) -> list[str]:
     return [f"{seconds} {changes}" for seconds, changes in rules] or ['""']
 
 
+_SHUTDOWN_WORDS: Final = ("default", "save", "nosave", "now", "force")
+
+
+def shutdown_words(text: str) -> frozenset[str]:
+    """The options of SHUTDOWN that a signal stands for; none of them for "default"."""
+    words = frozenset(text.lower().split())
+    if not words or words - set(_SHUTDOWN_WORDS):
+        raise ValueError(f"argument(s) must be one of the following: {', '.join(_SHUTDOWN_WORDS)}")
+    if words >= {"save", "nosave"}:
+        raise ValueError("shutdown options SAVE and NOSAVE can't be used simultaneously")
+    return words - {"default"}
+
+
+def show_shutdown_words(words: frozenset[str]) -> str:
+    return " ".join(word for word in _SHUTDOWN_WORDS if word in words) or "default"
+
+
 def file_name(text: str) -> str:
     if not text or "/" in text or "\\" in text or text in (".", ".."):
         raise ValueError("dbfilename can't be a path, just a filename")

@@ -1,6 +1,6 @@
 """The harmless half of DEBUG.
 
-What crashes, stalls or reloads a real server is refused like any unknown subcommand.
+What crashes or stalls a real server is refused like any unknown subcommand.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from anystore.pulsards.addresses import is_local
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, CommandError
 from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.persistence.loading import CannotLoad, FileLoading
 from anystore.pulsards.registry import command
 from anystore.resp.types import (
     OK,
@@ -79,6 +80,35 @@ def _set_active_expire(ctx: Context, args: list[bytes]) -> SimpleString:
     return OK
 
 
+_RELOAD_OPTIONS: Final = frozenset((b"merge", b"noflush", b"nosave"))
+
+
+def _reload(ctx: Context, args: list[bytes]) -> SimpleString:
+    """DEBUG RELOAD: save all data, forget them, and load them. O(N), while nobody is served."""
+    options = {word.lower() for word in args[2:]}
+    if options - _RELOAD_OPTIONS:
+        raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    engine = ctx.engine
+    storage = engine.saver.storage()
+    if b"nosave" not in options:
+        engine.saver.save()
+    name = engine.config.values["dbfilename"]
+    try:
+        file = storage.read(name)
+        if file is None:
+            raise CannotLoad(f"{name} is not there")
+        keep, replace = b"noflush" in options, b"merge" in options
+        loading = FileLoading(engine, storage, name, file, keep=keep, replace=replace)
+        while not loading.finished:
+            loading.step()
+    except (OSError, CannotLoad) as error:
+        engine.log(f"DEBUG RELOAD: {error}".encode())
+        raise CommandError(b"ERR Error trying to load the RDB dump, check server logs.") from None
+    finally:
+        engine.tracking.flushed()
+    return OK
+
+
 @command("debug")
 def debug(ctx: Context, args: list[bytes]) -> Any:
     """DEBUG subcommand … — for the test suites of clients. Since 1.0."""
@@ -97,6 +127,8 @@ def debug(ctx: Context, args: list[bytes]) -> Any:
     if subcommand == b"log" and len(args) == 3:
         ctx.engine.log(b"DEBUG LOG: " + args[2])
         return OK
+    if subcommand == b"reload":
+        return _reload(ctx, args)
     if subcommand == b"help" and len(args) == 2:
         return _HELP
     raise CommandError(
@@ -116,6 +148,8 @@ _HELP = [
         b"    What the server knows of a value.",
         b"PROTOCOL <type>",
         b"    Reply with a sample of a type of the protocol.",
+        b"RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        b"    Save all data, forget them, and load them; with MERGE over what is there.",
         b"SET-ACTIVE-EXPIRE <0|1>",
         b"    Whether keys are removed when they expire, or only when they are next asked for.",
         b"HELP",

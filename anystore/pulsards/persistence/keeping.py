@@ -17,6 +17,7 @@ from anyio.abc import TaskStatus
 
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence.loading import begin_loading
+from anystore.pulsards.persistence.rdb import RdbError
 from anystore.pulsards.persistence.saving import SaveJob
 from anystore.pulsards.persistence.storage import Draft
 
@@ -69,7 +70,7 @@ async def _save(engine: Engine, job: SaveJob, patience: float = math.inf) -> Non
         if job.wanted:
             await _in_thread(patience, draft.commit)
             job.succeeded()
-    except OSError as error:
+    except (OSError, RdbError) as error:
         job.failed(error)
     finally:
         job.abandon()

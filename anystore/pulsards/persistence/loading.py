@@ -65,16 +65,29 @@ class Progress:
 class FileLoading:
     """A file that is being loaded. It must be ended: by `step` until it is `finished`, or by `cancel`."""
 
-    def __init__(self, engine: Engine, storage: Storage, name: str, file: Reading) -> None:
-        """Begin: from now on the engine answers LOADING. What was in memory goes."""
+    def __init__(
+        self,
+        engine: Engine,
+        storage: Storage,
+        name: str,
+        file: Reading,
+        *,
+        keep: bool = False,
+        replace: bool = False,
+    ) -> None:
+        """Begin: from now on the engine answers LOADING. What was in memory goes.
+
+        Unless it is to be kept: then keys of the file that are there already are an error, or replaced.
+        """
         self._engine = engine
         self._file = file
         self._where = f"{name} in {storage.path}"
         self._reader = FileReader(verify=engine.config.values["rdbchecksum"])
-        self._loader = Loader(engine)
+        self._loader = Loader(engine, replace=replace)
         self.finished = False
-        engine.keyspace.flush_all()
-        engine.libraries.flush()
+        if not keep:
+            engine.keyspace.flush_all()
+            engine.libraries.flush()
         self.progress = Progress(engine, self._where, file.size)
         engine.start_loading(self.progress)
 

@@ -15,7 +15,7 @@ from anystore.pulsards.errors import CommandError
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
 from anystore.pulsards.keyspace import NEVER
 from anystore.pulsards.memory_figures import memory_figures
-from anystore.pulsards.persistence.rdb import FileWriter, Loader, lowest_version
+from anystore.pulsards.persistence.rdb import FileWriter, Loader, RdbError, lowest_version
 from anystore.pulsards.persistence.snapshot import Snapshot
 from anystore.pulsards.process import ARCHITECTURE_BITS
 
@@ -68,7 +68,7 @@ class SaveJob:
         self._saver.note_success(self.dirty, seconds)
         logger.info("background saving done in %.3f seconds", seconds)
 
-    def failed(self, error: OSError) -> None:
+    def failed(self, error: OSError | RdbError) -> None:
         """Nothing was saved, and the file of before is still there."""
         self._end()
         self._saver.note_failure(error, (self._saver.engine.clock.elapsed_ns() - self.begun_ns) / 1e9)
@@ -163,7 +163,7 @@ class Saver:
             raise CommandError(IN_PROGRESS)
         try:
             self.write_all(self.storage())
-        except OSError as error:
+        except (OSError, RdbError) as error:
             self.note_failure(error, None)
             raise CommandError(b"ERR") from None
 
@@ -251,11 +251,12 @@ class Saver:
         `wanted`: None goes by the rules, as an orderly stop does. Nothing is saved by a server that keeps nothing.
         """
         storage = self.engine.storage
-        if storage is not None and (wanted or (wanted is None and self.rules)):
+        wanted = bool(self.rules) if wanted is None else wanted
+        if wanted and storage is not None and self.engine.loading is None:
             self.abandon()
             try:
                 self.write_all(storage)
-            except OSError as error:
+            except (OSError, RdbError) as error:
                 self.note_failure(error, None)
                 if not force:
                     raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.") from None
@@ -269,7 +270,7 @@ class Saver:
         self.abandon()
         try:
             self.write_all(storage)
-        except OSError as error:
+        except (OSError, RdbError) as error:
             self.note_failure(error, None)
 
     # What came of it
@@ -286,7 +287,7 @@ class Saver:
         self.engine.update_guard()
         self.plan(_LOOK)
 
-    def note_failure(self, error: OSError, seconds: float | None) -> None:
+    def note_failure(self, error: OSError | RdbError, seconds: float | None) -> None:
         """Saving did not work; `seconds` where it was in the background, None for SAVE."""
         logger.error("saving failed, the file of before is still there: %s", error)
         if seconds is not None:
@@ -351,6 +352,6 @@ class Saver:
         """When a rule that has its changes will have its seconds, in milliseconds since 1970; None for never."""
         changes = self.changes
         due = [(self.last_save + seconds) * 1000 for seconds, least in self.rules if changes >= least]
-        if not changes or not due:
+        if not due:
             return None
         return min(due) if self.succeeded else max(min(due), self._tried_at + _RETRY)

@@ -29,7 +29,7 @@ _BUCKET: Final = 256
 #: The least number of keys that are sorted into buckets in one slice.
 _SORTED_AT_ONCE: Final = 500
 #: Sorting a key takes about as long as writing so many bytes of a small one.
-_BYTES_PER_SORTED: Final = 8
+_BYTES_PER_SORTED: Final = 1
 
 
 class Writer(Protocol):

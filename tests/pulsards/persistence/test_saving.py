@@ -8,10 +8,12 @@ from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence.loading import CannotLoad, begin_loading
 from anystore.pulsards.persistence.saving import MISCONF, SaveJob
+from anystore.pulsards.persistence.snapshot import Snapshot
 from tests.pulsards.call_values import commands_of_pulsards, world
-from tests.pulsards.peers import EngineClient
-from tests.pulsards.persistence.images import data_of
+from tests.pulsards.peers import EngineClient, RealClient
+from tests.pulsards.persistence.images import Recorder, data_of
 from tests.pulsards.persistence.storages import FakeStorage
+from tests.servers import RealServer, run_server, valkey_binary
 
 NAME = "dump.rdb"
 IN_PROGRESS = ("error", "ERR Background save already in progress")
@@ -516,3 +518,87 @@ def test_an_engine_has_a_saver_that_does_nothing() -> None:
     assert engine.saver.watch_from > engine.keyspace.now
     assert engine.next_due() is None
     assert engine.saver.abandon() is False
+
+
+class TestReload:
+    def test_data_are_what_they_were(self) -> None:
+        server = filled(Server())
+        before = data_of(server.engine)
+        assert server.client.execute("DEBUG", "RELOAD") == b"OK"
+        assert data_of(server.engine) == before
+        assert server.info()["loading"] == "0"
+
+    def test_without_saving_first(self) -> None:
+        client = Server().client
+        client.execute("SET", "a", 1)
+        client.execute("SAVE")
+        client.execute("SET", "a", 2)
+        client.execute("SET", "b", 2)
+        assert client.execute("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE") == b"OK"
+        assert client.execute("MGET", "a", "b") == [b"1", b"2"]
+        assert client.execute("DEBUG", "RELOAD", "NOSAVE") == b"OK"
+        assert client.execute("MGET", "a", "b") == [b"1", None]
+
+    def test_what_cannot_be(self) -> None:
+        client = Server().client
+        failed = ("error", "ERR Error trying to load the RDB dump, check server logs.")
+        assert client.execute("DEBUG", "RELOAD", "NOSAVE") == failed
+        assert client.execute("DEBUG", "RELOAD", "X") == (
+            "error",
+            "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+        )
+        client.execute("SET", "a", 1)
+        assert client.execute("DEBUG", "RELOAD", "NOFLUSH") == failed
+        assert client.execute("PING") == b"PONG"
+        assert (
+            EngineClient().execute("DEBUG", "RELOAD")[1].startswith("ERR this server keeps nothing on disk")
+        )
+
+    def test_an_image_that_is_being_taken_is_not_of_it(self) -> None:
+        server = filled(Server())
+        recorder, before = Recorder(), data_of(server.engine)
+        image = Snapshot(server.engine, recorder, {})
+        server.client.execute("SET", "new", 1)
+        server.client.execute("DEBUG", "RELOAD")
+        while not image.finished:
+            image.next_slice(1000)
+        assert recorder.data == before
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_the_real_servers_say_the_same(
+    protocol: int, valkey: RealServer, redis_server: RealServer | None
+) -> None:
+    server = Server(FakeStorage())
+    client = server.client
+    commands = [
+        text.split("_")
+        for text in (
+            *("BGSAVE_FOO", "BGSAVE_SCHEDULE_CANCEL", "SAVE_X", "LASTSAVE_X", "DEBUG_RELOAD_X", "SHUTDOWN_X"),
+            *("SHUTDOWN_SAVE_NOSAVE", "SHUTDOWN_ABORT", "SHUTDOWN_ABORT_NOW", "MULTI", "SAVE", "EXEC"),
+            *("CONFIG_SET_save_x", "CONFIG_SET_save_1", "CONFIG_SET_save_1 1 1", "CONFIG_SET_save_0 1"),
+            *("CONFIG_SET_save_1 -1", "CONFIG_SET_save_60 0", "CONFIG_GET_save", "CONFIG_SET_save_"),
+            *("CONFIG_GET_save", "CONFIG_SET_dir_/x", "CONFIG_SET_dbfilename_x", "CONFIG_SET_rdbchecksum_no"),
+            *("CONFIG_SET_rdbcompression_x", "CONFIG_SET_stop-writes-on-bgsave-error_x"),
+            *("CONFIG_SET_shutdown-on-sigterm_now save force", "CONFIG_GET_shutdown-on-sigterm"),
+            *("CONFIG_SET_shutdown-on-sigterm_save nosave", "CONFIG_SET_shutdown-on-sigint_DEFAULT now"),
+            *("CONFIG_GET_shutdown-on-sigint", "SAVE", "BGSAVE", "BGSAVE", "SAVE", "BGSAVE_SCHEDULE"),
+            *("MULTI", "BGSAVE", "EXEC"),
+        )
+    ]
+    client.execute("HELLO", protocol)
+    ours = [client.execute(*command) for command in commands]
+    for peer in filter(None, (valkey, redis_server)):
+        with run_server(valkey_binary() if peer is valkey else peer.process.args[0]) as alone:  # type: ignore[index]
+            real = RealClient(alone.port)
+            real.execute("HELLO", protocol)
+            # A save that goes on until we have seen that it does: with a key that takes it a while.
+            real.run([("SET", f"key{number}", "x") for number in range(500)])
+            real.execute("CONFIG", "SET", "rdb-key-save-delay", 10000)
+            theirs = [real.execute(*command) for command in commands]
+            real.close()
+        for command, mine, other in zip(commands, ours, theirs, strict=True):
+            # Valkey names the command that may not be in a transaction.
+            if other == ("error", "ERR Command 'save' not allowed inside a transaction"):
+                other = ("error", "ERR Command not allowed inside a transaction")
+            assert mine == other, command
