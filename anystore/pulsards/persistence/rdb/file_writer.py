@@ -107,22 +107,19 @@ class FileWriter:
         RdbError for a hash whose fields expire when the file's version cannot say so.
         """
         writer = RdbWriter(self._compression, selective=True)
-        write_value(writer, value, self._limits, self.version)
-        content = writer.buffer
-        writer.buffer = bytearray()
+        buffer = writer.buffer
         if expires_at is not None:
-            writer.byte(Opcode.EXPIRES_MILLISECONDS)
-            writer.buffer += INT64.pack(expires_at)
+            buffer.append(Opcode.EXPIRES_MILLISECONDS)
+            buffer += INT64.pack(expires_at)
         if idle_seconds is not None:
-            writer.byte(Opcode.IDLE)
+            buffer.append(Opcode.IDLE)
             writer.length(idle_seconds)
         if frequency is not None:
-            writer.byte(Opcode.FREQUENCY)
-            writer.byte(frequency)
-        writer.byte(content[0])
-        writer.string(key)
-        writer.buffer += memoryview(content)[1:]
-        return self._sum(bytes(writer.buffer))
+            buffer.append(Opcode.FREQUENCY)
+            buffer.append(frequency)
+        writer.key = key
+        write_value(writer, value, self._limits, self.version)
+        return self._sum(bytes(buffer))
 
     def end(self) -> bytes:
         """How the file ends, with its check sum (0: without one)."""

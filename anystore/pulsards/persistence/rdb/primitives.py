@@ -25,6 +25,7 @@ _INT_8, _INT_16, _INT_32, _COMPRESSED = 0xC0, 0xC1, 0xC2, 0xC3
 
 # Redis tries numbers up to this length, and compresses strings beyond the other.
 _LONGEST_NUMBER: Final = 11
+_BEYOND_DIGITS: Final = b":"
 _SHORTEST_COMPRESSED: Final = 21
 
 # Where compression is to be worth its time, strings are to be so long, and shrink to this part of them.
@@ -93,6 +94,10 @@ class RdbReader:
 
     def length(self) -> int:
         """A length, which is also how small unsigned numbers are written."""
+        position = self.position
+        if position < self._end and (first := self._data[position]) < 0x40:  # most of them
+            self.position = position + 1
+            return first
         first = self.byte()
         if first < 0x40:
             return first
@@ -118,6 +123,12 @@ class RdbReader:
 
     def string(self) -> bytes:
         """A string: literal, a number, or compressed."""
+        position = self.position
+        if position < self._end and (first := self._data[position]) < 0x40:  # most of them
+            stop = position + 1 + first
+            if stop <= self._end:
+                self.position = stop
+                return self._data[position + 1 : stop]
         first = self.byte()
         if first < 0x40:
             return self.take(first)
@@ -175,12 +186,20 @@ class RdbWriter:
     strings that become much smaller, and these also take the least time.
     """
 
-    __slots__ = ("_compression", "_selective", "buffer")
+    __slots__ = ("_compression", "_selective", "buffer", "key")
 
     def __init__(self, compression: int = 0, selective: bool = False) -> None:
         self.buffer = bytearray()
         self._compression = compression
         self._selective = selective
+        #: In files, a value's key stands between its type and its content.
+        self.key: bytes | None = None
+
+    def kind(self, number: int) -> None:
+        """The type of a value, with its key if there is one."""
+        self.buffer.append(number)
+        if self.key is not None:
+            self.string(self.key)
 
     def byte(self, value: int) -> None:
         """One byte."""
@@ -201,7 +220,7 @@ class RdbWriter:
 
     def string(self, text: bytes | bytearray) -> None:
         """A string: a number of up to 32 bits where it is the text of one, else compressed or literal."""
-        if len(text) <= _LONGEST_NUMBER:
+        if len(text) <= _LONGEST_NUMBER and text[:1] < _BEYOND_DIGITS:
             number = parse_integer(bytes(text))
             if number is not None and -(1 << 31) <= number < 1 << 31:
                 self._number(number)
@@ -211,7 +230,11 @@ class RdbWriter:
     def blob(self, text: bytes | bytearray) -> None:
         """A string that is never the text of a number."""
         size = len(text)
-        if _SHORTEST_COMPRESSED <= size <= self._compression and self._is_worthwhile(text):
+        if size < _SHORTEST_COMPRESSED:  # most of them
+            self.buffer.append(size)
+            self.buffer += text
+            return
+        if size <= self._compression and self._is_worthwhile(text):
             self._compression -= size
             packed = lzf.compress(bytes(text))
             if packed is not None:

@@ -79,7 +79,7 @@ def write_value(
     `version` has no way.
     """
     if isinstance(value, bytes | bytearray):
-        writer.byte(ValueType.STRING)
+        writer.kind(ValueType.STRING)
         writer.string(value)
     elif isinstance(value, HashValue):
         return _write_hash(writer, value, limits, version)
@@ -88,7 +88,7 @@ def write_value(
     elif isinstance(value, SetValue):
         _write_set(writer, value, limits)
     elif isinstance(value, StreamValue):
-        writer.byte(ValueType.STREAM_LISTPACKS_2)
+        writer.kind(ValueType.STREAM_LISTPACKS_2)
         write_stream(writer, value)
     else:
         _write_sorted_set(writer, value, limits)
@@ -109,7 +109,7 @@ def _write_list(writer: RdbWriter, value: ListValue, limits: EncodingLimits) -> 
             size = 7
         entries.append(entry)
         size += len(entry)
-    writer.byte(ValueType.LIST_QUICKLIST_2)
+    writer.kind(ValueType.LIST_QUICKLIST_2)
     writer.length(len(nodes))
     for entries in nodes:
         writer.length(_PACKED)
@@ -118,10 +118,10 @@ def _write_list(writer: RdbWriter, value: ListValue, limits: EncodingLimits) -> 
 
 def _write_set(writer: RdbWriter, value: SetValue, limits: EncodingLimits) -> None:
     if value.is_intset(limits):
-        writer.byte(ValueType.SET_INTSET)
+        writer.kind(ValueType.SET_INTSET)
         writer.blob(legacy.pack_intset(value))
         return
-    writer.byte(ValueType.SET)
+    writer.kind(ValueType.SET)
     writer.length(len(value))
     for member in value:
         writer.string(member)
@@ -130,10 +130,10 @@ def _write_set(writer: RdbWriter, value: SetValue, limits: EncodingLimits) -> No
 def _write_sorted_set(writer: RdbWriter, value: SortedSetValue, limits: EncodingLimits) -> None:
     pairs = value.items_slice(0, len(value))
     if value.is_compact(limits):
-        writer.byte(ValueType.ZSET_LISTPACK)
+        writer.kind(ValueType.ZSET_LISTPACK)
         writer.blob(listpack.pack(part for score, member in pairs for part in (member, format_double(score))))
         return
-    writer.byte(ValueType.ZSET_2)
+    writer.kind(ValueType.ZSET_2)
     writer.length(len(pairs))
     # From the highest, which lets a skip list be built by adding at its head.
     for score, member in reversed(pairs):
@@ -149,10 +149,10 @@ def _write_hash(writer: RdbWriter, value: HashValue, limits: EncodingLimits, ver
             return _write_valkey_hash(writer, value, value.expires)
         return _write_expiring_hash(writer, value, value.expires)
     if value.is_compact(limits):
-        writer.byte(ValueType.HASH_LISTPACK)
+        writer.kind(ValueType.HASH_LISTPACK)
         writer.blob(listpack.pack(part for pair in value.items() for part in pair))
         return RDB_VERSION
-    writer.byte(ValueType.HASH)
+    writer.kind(ValueType.HASH)
     writer.length(len(value))
     for field, content in value.items():
         writer.string(field)
@@ -161,7 +161,7 @@ def _write_hash(writer: RdbWriter, value: HashValue, limits: EncodingLimits, ver
 
 
 def _write_expiring_hash(writer: RdbWriter, value: HashValue, expires: dict[bytes, int]) -> int:
-    writer.byte(ValueType.HASH_METADATA)
+    writer.kind(ValueType.HASH_METADATA)
     first = min(expires.values())
     writer.milliseconds(first)
     writer.length(len(value))
@@ -174,7 +174,7 @@ def _write_expiring_hash(writer: RdbWriter, value: HashValue, expires: dict[byte
 
 
 def _write_valkey_hash(writer: RdbWriter, value: HashValue, expires: dict[bytes, int]) -> int:
-    writer.byte(ValueType.HASH_METADATA_PRE_GA)
+    writer.kind(ValueType.HASH_METADATA_PRE_GA)
     writer.length(len(value))
     for field, content in value.items():
         writer.string(field)
