@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from anystore.pulsards.engine import Engine
@@ -15,6 +17,7 @@ from anystore.pulsards.persistence.rdb import (
     lowest_version,
 )
 from tests.pulsards.peers import EngineClient
+from tests.pulsards.persistence.rdb.files import events_of
 from tests.pulsards.persistence.rdb.values import hash_of
 
 LIBRARY = b"#!lua name=one\nredis.register_function('f', function() return 7 end)"
@@ -117,3 +120,42 @@ class TestLowestVersion:
         assert lowest_version(client.engine.keyspace, for_valkey=True) == 80
         client.execute("DEL", "h")
         assert lowest_version(client.engine.keyspace) == 10
+
+
+class TestAFileOfRedis62:
+    """A real one: what Redis wrote before there were listpacks (`redis-6.2.dump`, RDB version 9)."""
+
+    @pytest.mark.parametrize("size", [1, 1 << 20])
+    def test_everything_is_there(self, size: int) -> None:
+        client = EngineClient()
+        loader = Loader(client.engine)
+        for event in events_of((Path(__file__).parent / "redis-6.2.dump").read_bytes(), size):
+            loader.take(event)
+        assert loader.aux[b"redis-ver"] == b"6.2.5"
+        assert loader.loaded == 13
+        execute = client.execute
+        assert execute("MGET", "text", "number", "long", "later") == [b"plain", b"-70000", b"abc" * 200, b"v"]
+        assert execute("PEXPIRETIME", "later") == 4_000_000_000_000
+        assert execute("LRANGE", "list", 0, -1) == [
+            word for n in range(6) for word in (b"e%d" % n, b"%d" % ((-1) ** n * 20**n))
+        ]
+        assert sorted(execute("SMEMBERS", "intset")) == [b"-3", b"1", b"70000"]
+        assert sorted(execute("SMEMBERS", "set")) == [b"5", b"a", b"b"]
+        assert execute("ZRANGE", "zset ziplist", 0, -1, "WITHSCORES") == [
+            b"b",
+            b"-2",
+            b"a",
+            b"1.5",
+            b"c",
+            b"inf",
+        ]
+        assert execute("ZRANGE", "zset", 0, -1) == [b"m%d" % n for n in range(6)]
+        assert execute("ZSCORE", "zset", "m3") == b"0.75"
+        assert execute("HGETALL", "hash ziplist") == [b"f", b"v", b"g", b"-5"]
+        assert execute("HMGET", "hash", "f0", "f5") == [b"v0", b"v5"]
+        assert execute("XRANGE", "stream", "-", "+") == [
+            [b"%d-1" % n, [b"field", b"%d" % n]] for n in (1, 2, 3, 4, 6, 7)
+        ]
+        assert execute("XPENDING", "stream", "group") == [2, b"1-1", b"3-1", [[b"alice", b"2"]]]
+        assert execute("SELECT", 9) == b"OK"
+        assert execute("GET", "elsewhere") == b"1"
