@@ -68,6 +68,8 @@ def parse_score(text: bytes) -> float | None:
     Accepts decimal notation and `inf`/`infinity` with an optional sign, in any case. Refuses NaN, spaces,
     hexadecimal notation (as Valkey does), and what no double can hold: overflow to infinity, underflow to 0.
     """
+    if text.isdigit() and len(text) < 16:  # the common case, and nothing that could be wrong with it
+        return float(text)
     try:
         value = float(text)
     except ValueError:

@@ -84,8 +84,8 @@ def _run_alike(
         kind = type(reply)
         if kind is bytes and len(reply) < _HEADERS:
             out += (BULK_HEADERS[len(reply)], reply, b"\r\n")
-        elif kind is int and 0 <= reply < _NUMBERS:
-            out.append(INTEGERS[reply])
+        elif kind is int:
+            out.append(INTEGERS[reply] if 0 <= reply < _NUMBERS else b":%d\r\n" % reply)
         elif reply is OK:
             out.append(b"+OK\r\n")
         else:

@@ -167,7 +167,9 @@ def hset(ctx: Context, args: list[bytes]) -> int:
         raise wrong_arity(b"hset")
     db = ctx.db
     key = args[1]
-    value = hash_to_fill(ctx, key)
+    value = db.modify_or_create(key, HashValue)
+    if value.expires is not None:
+        value = hash_to_fill(ctx, key)
     added = int(value.put(args[2], args[3])) if len(args) == 4 else value.put_many(args[2:])
     db.changed(key, b"hset", HASH)
     return added

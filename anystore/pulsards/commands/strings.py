@@ -364,7 +364,9 @@ def _add(ctx: Context, key: bytes, amount: int) -> int:
         amount += number
         if not INT64_MIN <= amount <= INT64_MAX:
             raise CommandError(OVERFLOW)
-    db.set_value(key, b"%d" % amount, True)
+        db.replace_value(key, b"%d" % amount)
+    else:
+        db.set_value(key, b"%d" % amount)
     db.changed(key, b"incrby", STRING)
     return amount
 
