@@ -12,6 +12,7 @@ import logging
 import os
 import select
 import socket
+import time
 from collections.abc import Iterable
 from typing import Final
 
@@ -29,6 +30,9 @@ available: Final = hasattr(select, "epoll")
 _READ_BYTES: Final = 64 * 1024
 #: Connections accepted in one go before the others are looked at again, as in Redis.
 _ACCEPTS_PER_TURN: Final = 1000
+#: So long are connections served before the program's other tasks have their turn, in nanoseconds: a turn of the event
+#: loop costs as much as several requests do.
+_TURNS: Final = 1_000_000
 _RETRY: Final = (BlockingIOError, InterruptedError)
 
 if available:
@@ -64,8 +68,10 @@ class _Connection:
         statistics.bytes_received += len(data)
         statistics.reads += 1
         session.receive(data)
-        if session.has_output() or session.closing:
+        if self.unsent is not None or session.closing:
             self.deliver()
+        elif data := session.take_output():
+            self._send(data)
 
     def deliver(self) -> None:
         """Send what the session has queued; the rest goes when the socket takes more."""
@@ -74,29 +80,34 @@ class _Connection:
             self.close()
             return
         if self.unsent is None:
-            if session.has_output():
-                data = session.take_output()
-                try:
-                    sent = self.sock.send(data)
-                except _RETRY:
-                    sent = 0
-                except OSError:
-                    self.close()
-                    return
-                statistics = session.engine.statistics
-                statistics.bytes_sent += sent
-                statistics.writes += 1
-                if sent < len(data):
-                    self.unsent = memoryview(data)[sent:]
-                    session.hold(len(self.unsent))
-                    self.reactor.epoll.modify(self.fd, _IN | _OUT)
-                    return
+            if session.has_output() and not self._send(session.take_output()):
+                return
             if session.closing:
                 self.close()
         elif session.has_output():
             data = session.take_output()
             self.behind.append(data)
             session.hold(session.unsent_bytes + len(data))
+
+    def _send(self, data: bytes) -> bool:
+        """Send while nothing else waits to be sent; whether all of it has gone. What has not, waits from now on."""
+        try:
+            sent = self.sock.send(data)
+        except _RETRY:
+            sent = 0
+        except OSError:
+            self.close()
+            return False
+        session = self.session
+        statistics = session.engine.statistics
+        statistics.bytes_sent += sent
+        statistics.writes += 1
+        if sent == len(data):
+            return True
+        self.unsent = memoryview(data)[sent:]
+        session.hold(len(self.unsent))
+        self.reactor.epoll.modify(self.fd, _IN | _OUT)
+        return False
 
     def writable(self) -> None:
         """The socket takes more: send what waits, then what was queued since."""
@@ -150,16 +161,20 @@ class Reactor:
         """Serve until cancelled. The listeners stay the caller's; every connection is closed on the way out."""
         for listener in listeners:
             self.add_listener(listener)
-        poll = self.epoll.poll
+        poll, clock = self.epoll.poll, time.perf_counter_ns
         epoll_fd = self.epoll.fileno()
+        begun = clock()
         try:
             while True:
                 events = poll(0)
                 if events:
                     self._run_turn(events)
+                    if clock() - begun < _TURNS:
+                        continue
                     await anyio.lowlevel.checkpoint()
                 else:
                     await anyio.wait_readable(epoll_fd)
+                begun = clock()
         finally:
             self.close()
 

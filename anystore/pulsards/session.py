@@ -450,7 +450,7 @@ class Session(Context):
 
     def take_output(self) -> bytes:
         """Everything queued for the client, in order; the driver owns it from here."""
-        out = self._out
+        out = self._out  # there may be nothing: b""
         data = out[0] if len(out) == 1 else b"".join(out)
         out.clear()
         return data
