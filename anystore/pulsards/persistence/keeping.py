@@ -91,7 +91,7 @@ async def write_image(engine: Engine, job: SaveJob, draft: Draft, patience: floa
         begun = elapsed_ns()
         data = snapshot.next_slice(limit)
         taken = elapsed_ns() - begun
-        limit = _next_limit(limit, taken)
+        limit = next_limit(limit, taken)
         if data:
             waiting.append(data)
             size += len(data)
@@ -108,7 +108,7 @@ async def write_image(engine: Engine, job: SaveJob, draft: Draft, patience: floa
             await anyio.sleep(taken * _PAUSES / 1e9)
 
 
-def _next_limit(limit: int, taken_ns: int) -> int:
+def next_limit(limit: int, taken_ns: int) -> int:
     """The bytes of the next slice, so that it takes the time that is wanted: not all at once, times vary."""
     wanted = limit * _SLICE_NS // max(taken_ns, 1)
     return min(max(wanted, limit // 2, _LEAST_BYTES), limit * 2, _MOST_BYTES)

@@ -240,13 +240,24 @@ class TestStores:
 
 
 @contextmanager
-def shell_server(directory: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], RealClient]]:
-    """`pulsards` as from a shell; killed at the end if it still runs."""
+def shell_server(
+    directory: Path, *options: str, largest_file: int | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], RealClient]]:
+    """`pulsards` as from a shell; killed at the end if it still runs. `largest_file` is what the system lets it write."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "anystore.pulsards", "--port", str(port), "--dir", str(directory), *options],
-        stderr=subprocess.PIPE,
-    )
+    command = [
+        sys.executable,
+        "-m",
+        "anystore.pulsards",
+        "--port",
+        str(port),
+        "--dir",
+        str(directory),
+        *options,
+    ]
+    if largest_file is not None:
+        command = ["sh", "-c", f'ulimit -f {largest_file // 512}; exec "$@"', "sh", *command]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     client = connected(port)
     try:
         yield process, client
@@ -254,8 +265,6 @@ def shell_server(directory: Path, *options: str) -> Iterator[tuple[subprocess.Po
         client.close()
         process.kill()
         process.wait(10)
-        assert process.stderr is not None
-        process.stderr.close()
 
 
 def connected(port: int) -> RealClient:
@@ -350,6 +359,26 @@ class TestProcesses:
             assert process.wait(60) == 0
         with shell_server(tmp_path) as (_, client):
             assert client.execute("GET", "a") == b"2"
+
+    def test_where_the_system_takes_no_more_writes_are_refused_and_a_stop_too(self, tmp_path: Path) -> None:
+        with shell_server(tmp_path, "--save", "3600 1", largest_file=64 * 1024) as (process, client):
+            client.execute("SET", "a", 1)
+            assert client.execute("SAVE") == b"OK"
+            old = (tmp_path / "dump.rdb").read_bytes()
+            client.execute("SET", "large", os.urandom(200_000))
+            assert client.execute("BGSAVE") == b"Background saving started"
+            deadline = time.monotonic() + 20
+            while b"rdb_last_bgsave_status:ok" in client.execute("INFO", "persistence"):
+                assert time.monotonic() < deadline
+            assert client.execute("SET", "b", 1)[1].startswith("MISCONF ")
+            assert client.execute("GET", "a") == b"1"
+            assert (tmp_path / "dump.rdb").read_bytes() == old
+            assert client.execute("SHUTDOWN") == ("error", "ERR Errors trying to SHUTDOWN. Check logs.")
+            process.terminate()
+            assert client.execute("CONFIG", "SET", "shutdown-on-sigterm", "nosave") == b"OK"
+            process.terminate()
+            assert process.wait(60) == 0
+            assert (tmp_path / "dump.rdb").read_bytes() == old
 
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "dump.rdb").write_bytes(b"what is this")
