@@ -51,6 +51,7 @@ DRIVERS = {
             "listeners",
             "memory",
             "persistence.keeping",
+            "persistence.log_keeping",
             "reactor",
             "replication.driver",
             "server",

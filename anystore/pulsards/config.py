@@ -13,6 +13,7 @@ from anystore.pulsards.config_file import Line
 from anystore.pulsards.config_table import DIRECTIVES, REPEATED, why_refused
 from anystore.pulsards.config_types import SAVE_RULES, Directive, OutputLimits, split_words
 from anystore.pulsards.datatypes import EncodingLimits
+from anystore.pulsards.persistence.aof.folder import LogError
 from anystore.pulsards.server_log import set_level
 
 if TYPE_CHECKING:
@@ -73,13 +74,15 @@ class Config:
     def _choose_directory(self) -> None:
         """Where data are to be kept, and when they are saved, as far as only one of both was said.
 
-        A directory alone has the data saved by Redis' rules; rules alone have them saved to the present directory, as
-        with Redis. Without either nothing is kept.
+        A directory alone has every change logged there, or saved by Redis' rules where logging was refused; logging or
+        rules alone go to the present directory, as with Redis. Without any of them nothing is kept.
         """
-        values = self.values
+        values, given = self.values, self._given
         if not values["dir"]:
-            values["dir"] = "." if values["save"] else ""
-        elif "save" not in self._given:
+            values["dir"] = "." if values["save"] or values["appendonly"] else ""
+        elif "save" not in given and "appendonly" not in given:
+            values["appendonly"] = True
+        elif "save" not in given and not values["appendonly"]:
             values["save"] = SAVE_RULES
 
     def _take(self, name: str, words: list[str]) -> None:
@@ -142,11 +145,21 @@ class Config:
             if "requirepass" in changed:
                 engine.acl.set_default_password(self.requirepass.encode("utf-8", "surrogateescape"))
             self._apply(engine)
+            if "appendonly" in changed:
+                self._switch_log(engine)
 
         self._apply(engine)
         if self.requirepass:
             effect(frozenset({"requirepass"}))
         self.add_effect(effect)
+
+    def _switch_log(self, engine: Engine) -> None:
+        try:
+            engine.append_only.switch(self.values["appendonly"])
+        except LogError as error:
+            raise Refused("appendonly", str(error)) from None
+        except OSError as error:
+            raise Refused("appendonly", error.strerror or str(error)) from None
 
     def _apply(self, engine: Engine) -> None:
         values = self.values
@@ -171,6 +184,7 @@ class Config:
         engine.acl.log.resize(values["acllog-max-len"])
         engine.saver.configure(values)
         engine.replication.configure(values)
+        engine.append_only.configure(values)
 
     def update(self, settings: Sequence[tuple[str, str]]) -> None:
         """Change directives of a running server, all or none of them; `Refused` says which cannot be, and why."""

@@ -19,9 +19,9 @@ from anystore.pulsards.config_types import (
     file_name,
     hosts,
     integer,
+    log_name,
     memory,
     memory_or_share,
-    no_append_only,
     number,
     octal,
     only,
@@ -164,6 +164,17 @@ _KEEPING: Final = (
     switch("stop-writes-on-bgsave-error", True),
     Directive("shutdown-on-sigint", frozenset(), shutdown_words, show_shutdown_words, several=True),
     Directive("shutdown-on-sigterm", frozenset(), shutdown_words, show_shutdown_words, several=True),
+    switch("appendonly", False),
+    Directive("appendfilename", "appendonly.aof", log_name, mutable=False, write=write_text),
+    Directive("appenddirname", "appendonlydir", log_name, mutable=False, write=write_text),
+    choice("appendfsync", "everysec", ("everysec", "always", "no")),
+    switch("no-appendfsync-on-rewrite", False),
+    number("auto-aof-rewrite-percentage", 100, 0, _INT),
+    Directive("auto-aof-rewrite-min-size", 64 * 2**20, parse_memory, write=write_memory),
+    switch("aof-load-truncated", True),
+    switch("aof-timestamp-enabled", False),
+    switch("aof-rewrite-incremental-fsync", True),
+    only("aof-use-rdb-preamble", "yes", "the base of the append-only file is always an RDB file"),
 )
 _REPLICATION: Final = (
     Directive(
@@ -187,10 +198,7 @@ _REPLICATION: Final = (
     Directive("repl-backlog-size", 2**20, memory(1), write=write_memory),
     number("repl-backlog-ttl", 3600, 0, _LONG),
 )
-_NOT_YET: Final = (
-    Directive("appendonly", False, no_append_only, show_yes_no),
-    only("cluster-enabled", "no", "cluster mode is not available yet"),
-)
+_NOT_YET: Final = (only("cluster-enabled", "no", "cluster mode is not available yet"),)
 
 DIRECTIVES: Final = (
     *_LISTENING,
@@ -210,9 +218,7 @@ REPEATED: Final = frozenset({"user", "rename-command", "include"})
 
 #: Why directives of Redis are not here; a name that ends in * stands for all that begin so.
 _REFUSED: Final = {
-    "persistence is not available yet": (
-        *("appenddirname", "appendfilename", "appendfsync", "auto-aof-*", "aof-*", "no-appendfsync-*"),
-    ),
+    "the parts of a log that nothing reads any more are always removed": ("aof-disable-auto-gc",),
     "a shutdown waits for nobody": ("shutdown-timeout",),
     "every payload is checked": ("sanitize-dump-payload",),
     "a file's version is always checked": ("rdb-version-check",),

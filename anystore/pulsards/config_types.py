@@ -258,16 +258,16 @@ def show_shutdown_words(words: frozenset[str]) -> str:
     return " ".join(word for word in _SHUTDOWN_WORDS if word in words) or "default"
 
 
+def log_name(text: str) -> str:
+    if not text or "/" in text or "\\" in text or text in (".", ".."):
+        raise ValueError("want the name of a file or a folder, without a path")
+    return text
+
+
 def file_name(text: str) -> str:
     if not text or "/" in text or "\\" in text or text in (".", ".."):
         raise ValueError("dbfilename can't be a path, just a filename")
     return text
-
-
-def no_append_only(text: str) -> bool:
-    if yes_no(text):
-        raise ValueError("the append-only file is not available yet; only 'no' can be set")
-    return False
 
 
 OutputLimits = Mapping[str, tuple[int, int, int]]

@@ -31,6 +31,7 @@ from anystore.pulsards.keyspace import NEVER, Keyspace
 from anystore.pulsards.latency import LatencyMonitor, count_duration
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pausing import Pause
+from anystore.pulsards.persistence.aof import AppendOnly
 from anystore.pulsards.persistence.loading import LOADING, Progress
 from anystore.pulsards.persistence.saving import MISCONF, Saver
 from anystore.pulsards.persistence.storage import Storage
@@ -92,6 +93,12 @@ class Engine:
         self.run_id = b"%040x" % self.random.getrandbits(160)
         #: Sessions with output that none of their own commands caused, to be delivered by `flush`.
         self.outbox: dict[Session, None] = {}
+        #: Replies leave at the end of a turn only, all of them: what they acknowledge has to be on disk first.
+        self.holds_replies = False
+        #: A driver that serves each client in a task will call `flush` for all that have run.
+        self.turn_is_ending = False
+        #: Called at the end of a turn, before anything that is in the outbox leaves. False: it must not leave at all.
+        self.end_turn: Callable[[], bool] | None = None
         #: Sessions no longer parked, whose backlog is to be run.
         self.resumed: list[Session] = []
         #: The first TCP port listened on, for INFO; 0 where there is none.
@@ -105,6 +112,7 @@ class Engine:
         #: How far loading has come while it goes on; nearly every command is refused then.
         self.loading: Progress | None = None
         self.saver = Saver(self)
+        self.append_only = AppendOnly(self)
         self.pause = Pause(self)
         self.eviction = Eviction(self)
         self.replication = Replication(self)
@@ -224,6 +232,10 @@ class Engine:
             self.statistics.read_rates(self.keyspace.now)
         if self.keyspace.now >= self.saver.watch_from:
             self.saver.look(at_rest=False)
+        if self.end_turn is not None and not self.end_turn():
+            # What these clients would be told is not on disk, and nobody can take it back: they get no answer.
+            for session in tuple(self.outbox):
+                self.close_session(session)
         while self.outbox:
             outbox, self.outbox = self.outbox, {}
             for session in outbox:
@@ -245,6 +257,7 @@ class Engine:
         due.append(self.pause.until)
         due.append(self.saver.due)
         due.append(self.replication.next_due())
+        due.append(self.append_only.log.next_due())
         if self.eviction.behind and self.pause.until is None:
             due.append(self.keyspace.now)
         if self.idle_timeout:
@@ -282,6 +295,9 @@ class Engine:
             self.eviction.make_room()
         if self.saver.due is not None and self.saver.due <= now:
             self.saver.look(at_rest=True)
+        log_due = self.append_only.log.next_due()
+        if log_due is not None and log_due <= now:
+            self.append_only.log.run_due()
         if self.idle_timeout:
             for session in tuple(self.sessions.values()):
                 if session.can_idle_out and session.last_active + self.idle_timeout <= now:
@@ -413,13 +429,15 @@ class Engine:
             or self.loading is not None
             or self.saver.refuses_writes
             or self.replication.guards
+            or self.append_only.log.problem is not None
         )
 
     def refusal_in_script(self, context: ScriptContext, entry: CommandEntry) -> bytes | None:
         """`refusal` of a command that a script calls."""
         if self.saver.refuses_writes and entry.writes and self.replication.following is None:
             return MISCONF
-        refusal = None
+        if (refusal := self.append_only.refusal_in_script(entry)) is not None:
+            return refusal
         if not self.replication.spares_memory:
             refusal = self.eviction.refusal_in_script(context, entry)
         if refusal is None and self.replication.guards:
@@ -450,6 +468,8 @@ class Engine:
             refusal = self.eviction.refusal(session, entry, arguments)
         if refusal is None and self.saver.refuses_writes and self.replication.following is None:
             refusal = self.saver.refusal(session, entry)
+        if refusal is None:
+            refusal = self.append_only.refusal(session, entry)
         if refusal is None and self.replication.guards:
             refusal = self.replication.refusal(session, entry, arguments)
         return refusal

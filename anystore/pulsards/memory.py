@@ -55,7 +55,10 @@ class MemoryStream(ByteStream):
         engine.statistics.bytes_received += len(data)
         engine.statistics.reads += 1
         session.receive(data if type(data) is bytes else bytes(data))
-        self._deliver()
+        if engine.holds_replies:
+            engine.outbox[session] = None
+        else:
+            self._deliver()
         engine.flush()
         return len(data)
 

@@ -68,7 +68,10 @@ class _Connection:
         statistics.bytes_received += len(data)
         statistics.reads += 1
         session.receive(data)
-        if self.unsent is not None or session.closing:
+        if session.engine.holds_replies:
+            if session.has_output() or session.closing:
+                session.engine.outbox[session] = None
+        elif self.unsent is not None or session.closing:
             self.deliver()
         elif data := session.take_output():
             self._send(data)
@@ -133,7 +136,10 @@ class _Connection:
             self.unsent = None
             session.hold(0)
             self.reactor.epoll.modify(self.fd, _IN)
-            self.deliver()
+            if session.engine.holds_replies:
+                session.engine.outbox[session] = None
+            else:
+                self.deliver()
 
     def close(self) -> None:
         """Close the socket and the session; safe to call twice."""
@@ -246,6 +252,7 @@ class Reactor:
 
     def close(self) -> None:
         """Close every connection, after a last try to send what is queued, and the epoll descriptor."""
+        self.engine.flush()
         for connection in list(self.connections.values()):
             connection.session.closing = True
             connection.deliver()

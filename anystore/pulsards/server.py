@@ -22,8 +22,9 @@ from anystore.pulsards.config import Config, Refused
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.listeners import Listener, close_all, open_listeners, open_listeners_now
 from anystore.pulsards.memory import MemoryStream
-from anystore.pulsards.persistence.keeping import load, run_saves, save_at_end
+from anystore.pulsards.persistence.keeping import load_image, run_saves, save_at_end
 from anystore.pulsards.persistence.loading import CannotLoad
+from anystore.pulsards.persistence.log_keeping import end_log, load_log, run_log
 from anystore.pulsards.persistence.storage import DirectoryStorage
 from anystore.pulsards.replication.driver import follow_primaries
 from anystore.pulsards.timers import run_timers
@@ -153,6 +154,7 @@ class PulsarDS(AsyncContextManagerMixin):
         async with anyio.create_task_group() as group:
             await group.start(run_timers, self.engine)
             await group.start(run_saves, self.engine)
+            await group.start(run_log, self.engine)
             self._group = group
             if self.obeys_shutdown:
                 self.engine.stopper = group.cancel_scope.cancel
@@ -177,7 +179,10 @@ class PulsarDS(AsyncContextManagerMixin):
         storage = self.engine.storage
         if storage is not None:
             storage.note_address(self._dsn("") if self._listeners else "")
-            await load(self.engine)
+            if self.config.values["appendonly"]:
+                await load_log(self.engine)
+            else:
+                await load_image(self.engine)
             self._loaded = True
 
     def _open_storage(self) -> None:
@@ -196,6 +201,7 @@ class PulsarDS(AsyncContextManagerMixin):
         if storage is None:
             return
         try:
+            await end_log(self.engine)
             if self._loaded:
                 await save_at_end(self.engine)
         finally:
@@ -276,6 +282,8 @@ class PulsarDS(AsyncContextManagerMixin):
     def _move(self) -> None:
         """Keep the data in another directory from now on. What is there stays as it is until the next save."""
         path, old = self.config.values["dir"], self.engine.storage
+        if self.config.values["appendonly"]:
+            raise Refused("dir", "the append-only log stays where it is: set appendonly to no before")
         if old is not None and path and os.path.abspath(path) == old.path:
             self.config.assume({"dir": old.path})
             return

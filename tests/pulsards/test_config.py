@@ -107,7 +107,7 @@ class TestTheTable:
                 assert reply[1].endswith(f"(possibly related to argument '{name}') - {reason}")
         for name in (
             "repl-diskless-load",
-            "appendfsync",
+            "aof-disable-auto-gc",
             "cluster-node-timeout",
             "sanitize-dump-payload",
             "loadmodule",
@@ -248,8 +248,9 @@ class TestStarting:
             ({"replicaof": "h"}, "directive 'replicaof': wrong number of arguments"),
             ({"replicaof": "h 99999"}, "directive 'replicaof': Invalid master port"),
             ({"repl-diskless-load": "disabled"}, "directive 'repl-diskless-load': an image is taken in"),
-            ({"appendfsync": "always"}, "directive 'appendfsync': persistence is not available yet"),
-            ({"appendonly": "yes"}, "the append-only file is not available yet"),
+            ({"appendfsync": "often"}, "directive 'appendfsync': argument\\(s\\) must be one of"),
+            ({"appendfilename": "a/b"}, "directive 'appendfilename': want the name of a file"),
+            ({"aof-use-rdb-preamble": "no"}, "the base of the append-only file is always an RDB file"),
             ({"save": "60"}, "directive 'save': Invalid save parameters"),
             ({"save": "0 1"}, "directive 'save': Invalid save parameters"),
             ({"save": "-1 1"}, "directive 'save': Invalid save parameters"),
@@ -306,18 +307,22 @@ class TestStarting:
         assert config.users == [["a", "on"], ["b", "off"]]
         assert config.renames == [("GET", "g")]
 
-    def test_a_directory_brings_rules_and_rules_bring_a_directory(self) -> None:
+    def test_a_directory_brings_a_log_or_rules_and_these_bring_a_directory(self) -> None:
         standard = ((3600, 1), (300, 100), (60, 10000))
-        for given, directory, rules in [
-            ({}, "", ()),
-            ({"save": ""}, "", ()),
-            ({"dir": "/d"}, "/d", standard),
-            ({"dir": "/d", "save": ""}, "/d", ()),
-            ({"save": "60 1"}, ".", ((60, 1),)),
-            ({"dir": "/d", "save": "60 1 30 2"}, "/d", ((60, 1), (30, 2))),
+        for given, directory, rules, logged in [
+            ({}, "", (), False),
+            ({"save": ""}, "", (), False),
+            ({"dir": "/d"}, "/d", (), True),
+            ({"dir": "/d", "appendonly": "no"}, "/d", standard, False),
+            ({"dir": "/d", "appendonly": "yes"}, "/d", (), True),
+            ({"appendonly": "yes"}, ".", (), True),
+            ({"appendonly": "yes", "save": "60 1"}, ".", ((60, 1),), True),
+            ({"dir": "/d", "save": ""}, "/d", (), False),
+            ({"save": "60 1"}, ".", ((60, 1),), False),
+            ({"dir": "/d", "save": "60 1 30 2"}, "/d", ((60, 1), (30, 2)), False),
         ]:
             values = Config(given).values
-            assert (values["dir"], values["save"]) == (directory, rules)
+            assert (values["dir"], values["save"], values["appendonly"]) == (directory, rules, logged)
 
     def test_rules_of_a_file_gather(self) -> None:
         lines = list(parse_config(b"save 60 1\nsave 30 2 10 3\n", "f"))

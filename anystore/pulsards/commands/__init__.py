@@ -7,6 +7,7 @@ from typing import Final
 
 _GROUPS: Final = (
     "acl",
+    "append_only",
     "bitfields",
     "bitmaps",
     "blocking_lists",

@@ -122,8 +122,7 @@ def persistence(engine: Engine) -> Fields:
     yield "rdb_saves", saver.saves
     yield "rdb_last_load_keys_expired", saver.keys_expired
     yield "rdb_last_load_keys_loaded", saver.keys_loaded
-    yield "aof_enabled", 0
-    yield "aof_rewrite_in_progress", 0
+    yield from engine.append_only.figures()
 
 
 def stats(engine: Engine) -> Fields:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -19,6 +19,7 @@ from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence.loading import begin_loading
 from anystore.pulsards.persistence.rdb import RdbError
 from anystore.pulsards.persistence.saving import SaveJob
+from anystore.pulsards.persistence.snapshot import Snapshot
 from anystore.pulsards.persistence.storage import Draft
 
 T = TypeVar("T")
@@ -66,7 +67,8 @@ async def _save(engine: Engine, job: SaveJob, patience: float = math.inf) -> Non
     try:
         job.begin()  # first of all, so that the moment is close to that of the command
         draft = await _in_thread(patience, storage.draft, engine.config.values["dbfilename"])
-        await write_image(engine, job, draft, patience)
+        often = engine.config.values["rdb-save-incremental-fsync"]
+        await write_image(engine, job, draft, patience, often=often)
         if job.wanted:
             await _in_thread(patience, draft.commit)
             job.succeeded()
@@ -78,8 +80,25 @@ async def _save(engine: Engine, job: SaveJob, patience: float = math.inf) -> Non
             draft.discard()
 
 
-async def write_image(engine: Engine, job: SaveJob, draft: Draft, patience: float = math.inf) -> None:
-    """Write an image in slices, giving the server's other tasks their turns in between. Raises `OSError`."""
+class ImageJob(Protocol):
+    """Whoever wants an image: see `SaveJob`."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it has not been given up."""
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The image, once it has been begun."""
+
+
+async def write_image(
+    engine: Engine, job: ImageJob, draft: Draft, patience: float = math.inf, *, often: bool
+) -> None:
+    """Write an image in slices, giving the server's other tasks their turns in between. Raises `OSError`.
+
+    `often`: put what is written on disk again and again, and not all of it at the end.
+    """
     snapshot = job.snapshot
     assert snapshot is not None, "a job that is written has begun"
     elapsed_ns = engine.clock.elapsed_ns
@@ -100,7 +119,7 @@ async def write_image(engine: Engine, job: SaveJob, draft: Draft, patience: floa
             unsynced += size
             size = 0
             waiting.clear()
-            if unsynced >= _SYNCED_BYTES and engine.config.values["rdb-save-incremental-fsync"]:
+            if unsynced >= _SYNCED_BYTES and often:
                 unsynced = 0
                 await _in_thread(patience, draft.sync)
         await anyio.lowlevel.checkpoint()
@@ -120,7 +139,7 @@ async def _in_thread(patience: float, function: Callable[..., T], *args: Any) ->
         return await to_thread.run_sync(function, *args, abandon_on_cancel=not math.isinf(patience))
 
 
-async def load(engine: Engine) -> None:
+async def load_image(engine: Engine) -> None:
     """Load what the engine's storage has, in slices, between which clients are answered LOADING.
 
     Raises `CannotLoad`. Cancelled, nothing is loaded.

@@ -189,8 +189,8 @@ class Saver:
         self.note_success(dirty, None)
         logger.info("saved in %.3f seconds", (self.engine.clock.elapsed_ns() - begun) / 1e9)
 
-    def take_image(self) -> Snapshot:
-        """An image of the present moment, written as the directives say."""
+    def take_image(self, *, of_log: bool = False) -> Snapshot:
+        """An image of the present moment, written as the directives say. `of_log`: it is the base of a log."""
         engine = self.engine
         values = engine.config.values
         writer = FileWriter(
@@ -199,16 +199,16 @@ class Saver:
             compress=values["rdbcompression"],
             limits=engine.config.encoding_limits,
         )
-        return Snapshot(engine, writer, self._about())
+        return Snapshot(engine, writer, self._about(of_log))
 
-    def _about(self) -> dict[bytes, bytes]:
+    def _about(self, of_log: bool) -> dict[bytes, bytes]:
         return {
             b"redis-ver": REDIS_VERSION,
             b"pulsards-ver": PULSARDS_VERSION,
             b"redis-bits": b"%d" % ARCHITECTURE_BITS,
             b"ctime": b"%d" % (self.engine.keyspace.now // 1000),
             b"used-mem": b"%d" % memory_figures(self.engine).used,
-            b"aof-base": b"0",
+            b"aof-base": b"%d" % of_log,
         }
 
     # Saving in the background

@@ -277,9 +277,11 @@ class TestConfig:
         assert b"keyspace_misses:0" in client.execute("INFO", "stats")
         assert b"cmdstat_get" not in client.execute("INFO", "commandstats")
 
-    def test_what_is_not_there_yet_is_refused(self) -> None:
+    def test_a_server_that_keeps_nothing_keeps_no_log(self) -> None:
         client = EngineClient()
-        assert "not available" in client.execute("CONFIG", "SET", "appendonly", "yes")[1]
+        assert "keeps nothing on disk" in client.execute("CONFIG", "SET", "appendonly", "yes")[1]
+        assert client.execute("CONFIG", "GET", "appendonly") == [b"appendonly", b"no"]
+        assert "appendonly is no" in client.execute("BGREWRITEAOF")[1]
 
 
 class TestLooking:

@@ -45,7 +45,7 @@ LEFT_OUT = {
     "mem_replicas_repl_buffer": "as mem_replication_backlog",
     "mem_clients_slaves": "CLIENT LIST shows what each replica has not taken yet",
     "mem_cluster_": "cluster mode is off",
-    "mem_aof_buffer": "there is no append-only file",
+    "mem_aof_buffer": "shown as aof_buffer_length",
     "mem_overhead_db_hashtable_rehashing": "Python's dicts are not rehashed step by step",
     "active_defrag_running": "nothing is defragmented",
     "lazyfree": "values are freed at once",
@@ -54,7 +54,7 @@ LEFT_OUT = {
     "rdb_last_": "nothing is saved",
     "rdb_current_": "nothing is saved",
     "rdb_saves": "nothing is saved",
-    "aof_": "there is no append-only file",
+    "aof_last_cow_size": "nothing is copied on write by a fork",
     "module_fork_": "there are no modules",
     "slot_migration_": "cluster mode is off",
     # Stats

@@ -41,10 +41,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 class TestStartAndStop:
     async def test_what_was_there_at_the_stop_is_there_at_the_start(self, tmp_path: Path) -> None:
-        async with PulsarDS([], dir=str(tmp_path)) as server:
+        async with PulsarDS([], dir=str(tmp_path), appendonly=False) as server:
             client_of(server).execute("MSET", "a", 1, "b", 2)
         assert sorted(os.listdir(tmp_path)) == ["dump.rdb", LOCK_NAME]
-        async with PulsarDS([], dir=str(tmp_path)) as server:
+        async with PulsarDS([], dir=str(tmp_path), appendonly=False) as server:
             assert client_of(server).execute("MGET", "a", "b") == [b"1", b"2"]
             assert server.engine.keyspace.databases[0].data.keys() == {b"a", b"b"}
 
@@ -71,7 +71,7 @@ class TestStartAndStop:
         assert sorted(os.listdir(tmp_path)) == ["dump.rdb", LOCK_NAME]
 
     async def test_entered_again_it_goes_on_with_its_data(self, tmp_path: Path) -> None:
-        server = PulsarDS([], dir=str(tmp_path))
+        server = PulsarDS([], dir=str(tmp_path), appendonly=False)
         async with server:
             client_of(server).execute("SET", "a", 1)
         server.engine.keyspace.databases[0].data[b"unsaved"] = b"x"
@@ -79,10 +79,10 @@ class TestStartAndStop:
             assert client_of(server).execute("GET", "unsaved") == b"x"
 
     async def test_unless_the_file_is_another_one_by_then(self, tmp_path: Path) -> None:
-        server = PulsarDS([], dir=str(tmp_path))
+        server = PulsarDS([], dir=str(tmp_path), appendonly=False)
         async with server:
             client_of(server).execute("SET", "a", 1)
-        async with PulsarDS([], dir=str(tmp_path)) as other:
+        async with PulsarDS([], dir=str(tmp_path), appendonly=False) as other:
             client_of(other).execute("SET", "a", 2)
             client_of(other).execute("SET", "b", 2)
         async with server:
@@ -91,7 +91,7 @@ class TestStartAndStop:
     async def test_a_file_that_cannot_be_loaded_stays_as_it_is(self, tmp_path: Path) -> None:
         (tmp_path / "dump.rdb").write_bytes(b"REDIS0010 and something that is not an RDB file")
         with pytest.raises(CannotLoad, match=f"dump.rdb in {tmp_path} cannot be loaded"):
-            async with PulsarDS([], dir=str(tmp_path)):
+            async with PulsarDS([], dir=str(tmp_path), appendonly=False):
                 raise AssertionError("it must not have started")
         assert (tmp_path / "dump.rdb").read_bytes().startswith(b"REDIS0010 and something")
         assert (tmp_path / LOCK_NAME).read_bytes() == b""
@@ -99,7 +99,7 @@ class TestStartAndStop:
     async def test_a_failing_last_save_is_logged_and_ends(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async with PulsarDS([], dir=str(tmp_path)) as server:
+        async with PulsarDS([], dir=str(tmp_path), appendonly=False) as server:
             client_of(server).execute("SET", "a", 1)
             monkeypatch.setattr(storage_module.os, "fsync", broken)
         assert any("saving failed" in record.getMessage() for record in caplog.records)

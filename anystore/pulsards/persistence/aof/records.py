@@ -1,0 +1,256 @@
+"""The records of an append-only file: commands as clients send them, and annotations between them.
+
+`RecordReader` takes the bytes in pieces of any size and knows of each record where it ends, so that a file can be cut
+there, and a fault can be named by its offset. It tells three ends of a file apart: whole, cut short in the middle of a
+record (what a crash leaves), and damaged.
+
+Source: the RESP array of bulk strings; annotations as in Redis 7, a line that begins with ``#``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import hiredis
+
+#: An annotation has this many bytes at most, its end included.
+LONGEST_ANNOTATION: Final = 1024
+#: From this size on, in bytes, a record that is not whole is only looked at again when twice as much has come.
+_LARGE: Final = 2**16
+#: Digits of the longest length.
+_LONGEST_LENGTH: Final = 19
+#: Places behind a record without an end at which a whole one is looked for.
+_LOOKED_AT: Final = 1000
+
+_ASTERISK: Final = 42
+_DOLLAR: Final = 36
+_HASH: Final = 35
+_PARTIAL: Final = object()
+
+#: Where a record ends, in bytes from the beginning of the file, and its command.
+Record = tuple[int, list[bytes]]
+
+
+class AofError(Exception):
+    """A file that is damaged: the offset of the first record that cannot be gone by, in bytes, and what is wrong."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(f"at byte {offset}: {reason}")
+        self.offset = offset
+        self.reason = reason
+
+
+class _Incomplete(Exception):
+    """A record ends behind the bytes that are there; `needed` of them are wanted at least, from its beginning."""
+
+    def __init__(self, needed: int) -> None:
+        super().__init__(needed)
+        self.needed = needed
+
+
+class RecordReader:
+    """Turns the bytes of a file into records.
+
+    `offset` is where the last whole record ended, `timestamp` the last annotation of the time, in seconds since 1970.
+    """
+
+    __slots__ = ("_blank", "_buffer", "_damage", "_needed", "max_bulk", "offset", "timestamp")
+
+    def __init__(self, offset: int = 0, max_bulk: int = 512 * 2**20) -> None:
+        """`offset` of the first byte in its file; an argument has `max_bulk` bytes at most."""
+        self.offset = offset
+        self.max_bulk = max_bulk
+        self.timestamp: int | None = None
+        self._buffer = bytearray()
+        self._needed = 0
+        #: What is wrong with the record that begins at `offset`, and whether there are only zero bytes in its place.
+        self._damage: AofError | None = None
+        self._blank = False
+
+    def feed(self, data: bytes) -> list[Record]:
+        """The records that these bytes complete. Linear in the size of `data`. Raises `AofError` for damaged ones.
+
+        What came before the damage is returned first: it raises with the next call, or by `finish`.
+        """
+        if self._damage is not None:
+            if not self._blank or data.strip(b"\0"):
+                raise self._damage
+            return []
+        buffer = self._buffer
+        buffer += data
+        if len(buffer) < self._needed:
+            return []
+        return self._read()
+
+    def finish(self) -> tuple[list[Record], bool]:
+        """The end of the file has come: the last records, and whether the file is cut short behind them.
+
+        Zero bytes at the end are such a cut: a file system that lost its power leaves them. Raises `AofError` where
+        a record has no end and yet others follow it: then it is its length that is damaged.
+        """
+        records = self._read() if self._buffer and self._damage is None else []
+        if self._damage is not None and not self._blank:
+            raise self._damage
+        if not self._buffer:
+            return records, False
+        if self._damage is None and self._is_followed():
+            raise AofError(
+                self.offset, "the record is longer than what is left of the file, and whole records follow it"
+            )
+        return records, True
+
+    # Reading
+
+    def _read(self) -> list[Record]:
+        records = self._read_quickly()
+        position, buffer = 0, self._buffer
+        start = self.offset
+        self._needed = 0
+        try:
+            while position < len(buffer):
+                following, command = self._record(position)
+                if command is not None:
+                    records.append((start + following, command))
+                position = following
+        except _Incomplete as incomplete:
+            rest = len(buffer) - position
+            self._needed = max(incomplete.needed, 2 * rest if rest > _LARGE else 0)
+        except AofError as error:
+            self._damage = error
+        self.offset = start + position
+        del buffer[:position]
+        if self._damage is not None:
+            self._blank = self._is_blank()
+            if not self._blank and not records:
+                raise self._damage
+        return records
+
+    def _read_quickly(self) -> list[Record]:
+        """What hiredis finds at the beginning, as long as writing it gives the very same bytes."""
+        buffer = self._buffer
+        if not buffer or buffer[0] != _ASTERISK:
+            return []
+        reader = hiredis.Reader(notEnoughData=_PARTIAL)
+        whole = bytes(buffer)
+        written: list[bytes] = []
+        commands: list[list[bytes]] = []
+        try:
+            reader.feed(whole)
+            while (command := reader.gets()) is not _PARTIAL:
+                written.append(hiredis.pack_command(tuple(command)))
+                commands.append(command)
+        except (hiredis.ProtocolError, TypeError):
+            pass  # the careful reading goes on from there, and says what it is
+        joined = b"".join(written)
+        if not all(commands) or not whole.startswith(joined) or self._any_is_too_large(commands, len(joined)):
+            return []
+        offset = self.offset
+        records = []
+        for command, form in zip(commands, written, strict=True):
+            offset += len(form)
+            records.append((offset, command))
+        self.offset = offset
+        del buffer[: len(joined)]
+        return records
+
+    def _any_is_too_large(self, commands: list[list[bytes]], size: int) -> bool:
+        return size > self.max_bulk and any(
+            len(argument) > self.max_bulk for command in commands for argument in command
+        )
+
+    def _record(self, position: int) -> tuple[int, list[bytes] | None]:
+        """Where the record at `position` ends, and its command; None for an annotation.
+
+        Raises `_Incomplete`, or `AofError` with the offset of the record.
+        """
+        buffer = self._buffer
+        first = buffer[position]
+        if first == _HASH:
+            return self._annotation(position), None
+        if first != _ASTERISK:
+            raise self._error(position, f"want a record, which begins with '*', not {_shown(first)}")
+        following, count = self._length(position, position, _ASTERISK)
+        if count < 1:
+            raise self._error(position, "a record of no arguments")
+        arguments: list[bytes] = []
+        for _ in range(count):
+            following, length = self._length(position, following, _DOLLAR)
+            if length > self.max_bulk:
+                raise self._error(position, f"an argument of {length} bytes, over proto-max-bulk-len")
+            end = following + length
+            if len(buffer) < end + 2:
+                raise _Incomplete(end + 2 - position)
+            if buffer[end : end + 2] != b"\r\n":
+                raise self._error(position, "an argument does not end where its length says")
+            arguments.append(bytes(buffer[following:end]))
+            following = end + 2
+        return following, arguments
+
+    def _length(self, record: int, position: int, mark: int) -> tuple[int, int]:
+        """The position behind a line that holds a length, and that length."""
+        buffer = self._buffer
+        if position >= len(buffer):
+            raise _Incomplete(position + 1 - record)
+        if buffer[position] != mark:
+            raise self._error(record, f"want '{mark:c}' before a length, not {_shown(buffer[position])}")
+        end = buffer.find(b"\r\n", position, position + _LONGEST_LENGTH + 3)
+        digits = buffer[position + 1 : end if end >= 0 else position + _LONGEST_LENGTH + 3]
+        if end < 0:
+            if len(digits) > _LONGEST_LENGTH + 1 or not (digits.removesuffix(b"\r") or b"0").isdigit():
+                raise self._error(record, f"'{mark:c}' is followed by no length")
+            raise _Incomplete(len(buffer) + 1 - record)
+        if not digits.isdigit():
+            raise self._error(record, f"'{mark:c}' is followed by no length")
+        return end + 2, int(digits)
+
+    def _annotation(self, position: int) -> int:
+        buffer = self._buffer
+        end = buffer.find(b"\n", position, position + LONGEST_ANNOTATION)
+        if end < 0:
+            if len(buffer) - position >= LONGEST_ANNOTATION:
+                raise self._error(position, "an annotation without an end")
+            raise _Incomplete(len(buffer) + 1 - position)
+        line = bytes(buffer[position:end]).removesuffix(b"\r")
+        stamp = line.removeprefix(b"#TS:")
+        if stamp != line and stamp.isdigit() and len(stamp) <= _LONGEST_LENGTH:
+            self.timestamp = int(stamp)
+        return end + 1
+
+    def _error(self, position: int, reason: str) -> AofError:
+        return AofError(self.offset + position, reason)
+
+    # The end of a file
+
+    def _is_blank(self) -> bool:
+        """Whether what is left is the beginning of a record, or none at all, and zero bytes behind it."""
+        left = self._buffer
+        self._buffer = left.rstrip(b"\0")
+        try:
+            if self._buffer:
+                self._record(0)
+        except _Incomplete:
+            return len(self._buffer) < len(left)
+        except AofError:
+            return False
+        finally:
+            blank, self._buffer = not self._buffer, left
+        return blank
+
+    def _is_followed(self) -> bool:
+        """Whether a whole record is found within the one that has no end. Bounded in its tries."""
+        buffer = self._buffer
+        position = 0
+        for _ in range(_LOOKED_AT):
+            position = buffer.find(b"\r\n*", position) + 2
+            if position < 2:
+                return False
+            try:
+                self._record(position)
+            except (_Incomplete, AofError):
+                continue
+            return True
+        return False
+
+
+def _shown(byte: int) -> str:
+    return repr(chr(byte)) if 32 <= byte < 127 else f"byte {byte}"

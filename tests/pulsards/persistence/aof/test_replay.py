@@ -1,0 +1,137 @@
+"""One file, loaded into an engine: an image, commands, units, and what is refused."""
+
+from __future__ import annotations
+
+import hiredis
+import pytest
+
+from anystore.pulsards.clock import ManualClock
+from anystore.pulsards.persistence.aof.records import AofError
+from anystore.pulsards.persistence.aof.replay import Replayed, Replayer
+from tests.pulsards.peers import Argument, EngineClient
+
+
+def packed(*commands: tuple[Argument, ...]) -> bytes:
+    return b"".join(map(hiredis.pack_command, commands))
+
+
+def replay(client: EngineClient, data: bytes, size: int = 10_000) -> Replayed:
+    replayer = Replayer(client.engine, "file")
+    for begin in range(0, len(data), size):
+        replayer.feed(data[begin : begin + size])
+    return replayer.finish()
+
+
+def an_image() -> bytes:
+    client = EngineClient()
+    client.execute("RPUSH", "list", "a", "b")
+    client.execute("SELECT", 3)
+    client.execute("SET", "key", "value", "PXAT", 1_700_000_100_000)
+    return client.engine.saver.take_image(of_log=True).next_slice(10**9)
+
+
+class TestCommands:
+    @pytest.mark.parametrize("size", [1, 10_000])
+    def test_each_runs_in_its_database(self, size: int) -> None:
+        client = EngineClient()
+        data = packed(("SELECT", 2), ("SET", "a", 1), ("SELECT", 0), ("SET", "b", 2))
+        assert replay(client, data, size) == Replayed(len(data), len(data), 2, 0, None)
+        assert client.execute("GET", "b") == b"2"
+        client.execute("SELECT", 2)
+        assert client.execute("KEYS", "*") == [b"a"]
+
+    def test_a_unit_runs_when_it_is_whole(self) -> None:
+        client = EngineClient()
+        before = packed(("SET", "a", 1))
+        data = before + packed(("MULTI",), ("INCR", "a"), ("SELECT", 1), ("INCR", "a"))
+        whole = data + packed(("EXEC",))
+        for length in range(len(before), len(whole)):
+            client = EngineClient()
+            replayed = replay(client, whole[:length])
+            assert (replayed.valid, replayed.is_cut) == (len(before), length != len(before))
+            assert client.execute("GET", "a") == b"1"
+        assert not replay(client, whole).is_cut
+        assert client.execute("GET", "a") == b"2"
+
+    def test_annotations_are_valid_and_the_last_is_told(self) -> None:
+        data = b"#TS:1700000000\r\n" + packed(("SET", "a", 1)) + b"#TS:1700000007\r\n"
+        assert replay(EngineClient(), data) == Replayed(len(data), len(data), 1, 0, 1700000007)
+
+    def test_what_is_past_is_there_until_the_file_says_otherwise(self) -> None:
+        clock = ManualClock()
+        client = EngineClient(clock=clock)
+        client.engine.keyspace.follows = True
+        data = packed(("SET", "n", 5, "PXAT", 1), ("INCR", "n"), ("PERSIST", "n"), ("SET", "m", 5, "PXAT", 1))
+        replay(client, data)
+        client.engine.keyspace.follows = False
+        assert client.execute("GET", "n") == b"6"
+        assert client.execute("GET", "m") is None
+
+    def test_errors_of_commands_are_counted_and_told(self, caplog: pytest.LogCaptureFixture) -> None:
+        data = packed(("SET", "a", "x"), ("LPUSH", "a", "y"), ("SET", "b", 1))
+        assert replay(EngineClient(), data).errors == 1
+        assert "lpush" in caplog.text.lower()
+        assert "WRONGTYPE" in caplog.text
+        assert "1 commands of 3 were refused" in caplog.text
+
+    def test_commands_that_wait_do_not(self) -> None:
+        client = EngineClient()
+        replay(client, packed(("BLPOP", "none", 0), ("SET", "a", 1)))
+        assert client.execute("GET", "a") == b"1"
+
+
+class TestImages:
+    @pytest.mark.parametrize("size", [1, 7, 10_000])
+    def test_commands_follow_it(self, size: int) -> None:
+        client = EngineClient(clock=ManualClock())
+        data = an_image() + packed(("RPUSH", "list", "c"))
+        assert replay(client, data, size) == Replayed(len(data), len(data), 1, 0, None)
+        assert client.execute("LRANGE", "list", 0, -1) == [b"a", b"b", b"c"]
+        client.execute("SELECT", 3)
+        assert client.execute("PEXPIRETIME", "key") == 1_700_000_100_000
+
+    def test_what_is_cut_behind_it(self) -> None:
+        image = an_image()
+        replayed = replay(EngineClient(), image + packed(("SET", "a", 1))[:-3])
+        assert (replayed.valid, replayed.is_cut) == (len(image), True)
+
+    def test_one_that_is_cut_is_refused_at_every_byte(self) -> None:
+        image = an_image()
+        client = EngineClient()
+        for length in range(1, len(image)):
+            client.engine.keyspace.flush_all()
+            with pytest.raises(AofError):
+                if not replay(client, image[:length]).valid:
+                    # A few bytes that may be the beginning of one are no record either.
+                    raise AofError(0, "nothing is valid")
+
+    def test_one_that_is_damaged_is_refused_with_the_offset(self) -> None:
+        image = bytearray(an_image())
+        image[-1] ^= 1
+        with pytest.raises(AofError, match="in the RDB image"):
+            replay(EngineClient(), bytes(image))
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("commands", "reason"),
+        [
+            ([("NOSUCH", "a")], "unknown command"),
+            ([("SET", "a")], "wrong number of arguments"),
+            ([("SELECT", 16)], "no database '16'"),
+            ([("SELECT", "x")], "no database 'x'"),
+            ([("SELECT",)], "no database"),
+            ([("EXEC",)], "without a MULTI"),
+        ],
+    )
+    def test_the_offset_is_named(self, commands: list[tuple[Argument, ...]], reason: str) -> None:
+        client = EngineClient()
+        before = packed(("SET", "before", 1))
+        with pytest.raises(AofError, match=reason) as refused:
+            replay(client, before + packed(*commands, ("SET", "after", 1)))
+        assert refused.value.offset == len(before)
+        assert client.execute("KEYS", "*") == [b"before"]
+
+    def test_a_multi_within_a_multi(self) -> None:
+        with pytest.raises(AofError, match="within a MULTI"):
+            replay(EngineClient(), packed(("MULTI",), ("MULTI",)))
