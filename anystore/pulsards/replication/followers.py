@@ -205,6 +205,7 @@ class Followers:
             logger.info("the replica %s:%d has gone", follower.host, follower.port)
             if not self._attached:
                 self.left_at = self._engine.keyspace.now
+                self._engine.keyspace.falls_due(self.left_at)  # from now on the backlog has an end
 
     def feed(self, data: bytes) -> None:
         """Send the next bytes of the stream to all of them."""

@@ -113,6 +113,7 @@ class Following:
         session.is_primary = True
         session.deliver = self._session_changed
         self.heard_at = self._engine.keyspace.now
+        self._engine.keyspace.falls_due(self.heard_at + values["repl-timeout"] * 1000 + 1)
 
     def receive(self, data: bytes) -> None:
         """Take what came. Follow with `Engine.flush`. Raises `LinkError`: the connection is to be closed, and `lost`."""
@@ -194,6 +195,7 @@ class Following:
         assert image is not None, "an image ends after it began"
         image.finish()
         self._replication.replaced(image.history, image.offset)
+        self._engine.serve_waiters()
         self._begin_stream(image.selected)
         self.acknowledge()
 

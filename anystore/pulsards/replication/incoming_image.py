@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anystore.pulsards.access import AccessFrequencies
+from anystore.pulsards.errors import CommandError
 from anystore.pulsards.keyspace import Keyspace
 from anystore.pulsards.persistence.rdb import Aux, Entry, FileReader, FunctionSource, RdbError
 
@@ -69,7 +70,11 @@ class IncomingImage:
         """
         self._reader.finish()
         engine = self._engine
-        engine.libraries.restore(self._functions, b"flush")
+        try:
+            engine.libraries.restore(self._functions, b"flush")
+        except CommandError as error:
+            reason = error.message.decode("utf-8", "replace")
+            raise RdbError(f"its functions cannot be loaded: {reason}") from None
         engine.keyspace.take_over(self._beside)
         engine.tracking.flushed()
 
