@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anystore.pulsards.database import Database
     from anystore.pulsards.engine import Engine
     from anystore.pulsards.registry import CommandEntry
+    from anystore.pulsards.session import Session
 
 #: What happened together: the index of a database and a command for each thing done.
 Unit = Sequence[tuple[int, list[bytes]]]
@@ -76,6 +77,8 @@ class Propagation:
         self._told_changes: tuple[Sink, ...] = ()
         #: Whether anybody is told.
         self.active = False
+        #: Whose command came to the unit that sinks are told of; None where something happened by itself.
+        self.caller: Session | None = None
         # Whether commands may have other names here than everywhere.
         self._renamed = False
         # Commands that run right now, one inside the other: EXEC, a script, and what they run.
@@ -141,6 +144,7 @@ class Propagation:
                     self._instead = None
                 self._depth = 0
                 if self._gathered:
+                    self.caller = context.session
                     self._emit()
 
         return run
@@ -176,6 +180,7 @@ class Propagation:
             self._instead = outer
             self._depth -= 1
             if not self._depth and self._gathered:
+                self.caller = context.session
                 self._emit()
         return reply
 
@@ -222,6 +227,7 @@ class Propagation:
             return
         self._gathered.append((database.index, command))
         if not self._depth:
+            self.caller = None
             self._emit()
 
     def _emit(self) -> None:

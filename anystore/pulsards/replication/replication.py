@@ -229,7 +229,7 @@ class Replication:
         """Something has changed: the stream goes on with it."""
         data, self.selected = encode_unit(unit, self.selected)
         self._feed(data)
-        caller = self._engine.tracking.current
+        caller = self._engine.propagation.caller
         if caller is not None:
             caller.written_offset = self.history.offset
 
