@@ -8,7 +8,7 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import client, server
+from benchmarks import client, resources, server
 from benchmarks.clients import CLIENTS
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +24,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clients = client.run(arguments.rounds)
     servers, memory = server.run(max(1, arguments.rounds * 3 // 5))
+    needs = resources.run(max(1, arguments.rounds * 3 // 5))
     names = ", ".join(
         f"{name} {version(name)}" for name in ("redis", "coredis", "valkey-glide", "fakeredis", "hiredis")
     )
@@ -43,6 +44,7 @@ def main() -> None:
             clients.table(CLIENTS),
             servers.table(["Redis", "asyncio", "uvloop", "trio", "fakeredis"]),
             memory.table(["memory://", "fakeredis"]),
+            needs.table(["Redis", "pulsards", "fakeredis"]),
         )
     )
     print(whole)

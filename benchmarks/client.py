@@ -19,6 +19,7 @@ from tests.servers import redis_binary, run_server, valkey_binary
 
 BACKENDS = {"asyncio": ("asyncio", {}), "uvloop": ("asyncio", {"use_uvloop": True}), "trio": ("trio", {})}
 VALUE = b"x" * 32
+LARGE = b"x" * 2**20
 
 
 async def one_task(subject: Subject) -> float:
@@ -58,10 +59,27 @@ async def pipeline_of_100(subject: Subject) -> float:
     return 100 * count / (time.perf_counter() - began)
 
 
+async def four_tasks_of_1_mib(subject: Subject) -> float:
+    each = 10
+
+    async def task() -> None:
+        for _ in range(each):
+            if await subject.get("bench:large") != LARGE:
+                raise AssertionError("a wrong answer")
+
+    await subject.set_many([("bench:large", LARGE)])
+    began = time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(task)
+    return 4 * each / (time.perf_counter() - began)
+
+
 WORKLOADS: dict[str, Callable[[Subject], Awaitable[float]]] = {
     "GET, 1 task": one_task,
     "GET, 100 tasks": hundred_tasks,
     "pipeline of 100 SET": pipeline_of_100,
+    "GET of 1 MiB, 4 tasks": four_tasks_of_1_mib,
 }
 
 

@@ -14,14 +14,16 @@ from pathlib import Path
 class Report:
     """Rates by row and column, several rounds of each."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, unit: str = "/s") -> None:
+        """`unit` is what the progress shows behind each figure."""
         self.title = title
+        self.unit = unit
         self.rates: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def add(self, row: str, column: str, rate: float) -> None:
-        """Note one round's rate, in operations per second."""
+        """Note one round's figure: a rate, in operations per second, unless the report is of something else."""
         self.rates[row][column].append(rate)
-        print(f"  {row:<28} {column:<22} {rate:>12,.0f} /s", file=sys.stderr, flush=True)
+        print(f"  {row:<28} {column:<22} {rate:>12,.0f} {self.unit}", file=sys.stderr, flush=True)
 
     def sort(self) -> None:
         """Put the rows in the order of their names."""
