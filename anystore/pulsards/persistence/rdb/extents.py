@@ -53,7 +53,6 @@ _STREAM_VERSIONS: Final = {
     ValueType.STREAM_LISTPACKS_3: 3,
 }
 _OPERANDS: Final[dict[int, str]] = {
-    Opcode.SLOT_IMPORT: "s*ll",
     Opcode.SLOT_INFO: "lll",
     Opcode.FUNCTION: "s",
     Opcode.IDLE: "l",
@@ -102,7 +101,10 @@ class Extent:
         elif kind == Opcode.END:
             yield from self._skip(8 if version >= FIRST_VERSION_WITH_CHECKSUM else 0)
         elif kind == Opcode.MODULE_AUX:
-            yield from self._module()
+            yield from self._length()
+            yield from self._module_parts()
+        elif kind == Opcode.KEY_METADATA_OR_SLOT_IMPORT:
+            yield from self._key_metadata_or_slot_import(version)
         elif kind in (ValueType.MODULE, ValueType.MODULE_2):
             yield from self._parts("sl")  # it is refused by its number, and never passed over
         else:
@@ -176,8 +178,15 @@ class Extent:
             raise RdbError(f"{first:#x} does not begin a string")
         yield from self._skip(size)
 
-    def _module(self) -> Walk:
-        yield from self._length()
+    def _key_metadata_or_slot_import(self, version: int) -> Walk:
+        if version >= VALKEY_RDB_VERSION:
+            yield from self._parts("s*ll")
+            return
+        for _ in _times((yield from self._length())):
+            yield from self._skip(4)
+            yield from self._module_parts()
+
+    def _module_parts(self) -> Walk:
         while (part := (yield from self._length())) != ModulePart.END:
             if part in (ModulePart.SIGNED, ModulePart.UNSIGNED):
                 yield from self._length()

@@ -10,15 +10,16 @@ MAGIC_BYTES: Final = 9
 REDIS_MAGIC: Final = b"REDIS"
 VALKEY_MAGIC: Final = b"VALKEY"
 
-#: The last version of Redis' numbering that is understood, and the one of Valkey's own, which begins at 80.
-LAST_REDIS_VERSION: Final = 12
+#: The last version of Redis' numbering that is understood (8.10); Valkey's own begins at 80.
+LAST_REDIS_VERSION: Final = 15
 FIRST_VERSION_WITH_CHECKSUM: Final = 5
 
 
 class Opcode(IntEnum):
     """The byte in front of whatever is not a value."""
 
-    SLOT_IMPORT = 243
+    #: In Redis from version 13 on, what modules keep of the key that follows; in Valkey, slots that are imported.
+    KEY_METADATA_OR_SLOT_IMPORT = 243
     SLOT_INFO = 244
     FUNCTION = 245
     FUNCTION_PRE_GA = 246

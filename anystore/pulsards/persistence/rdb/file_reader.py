@@ -28,14 +28,17 @@ from anystore.pulsards.persistence.rdb.file_format import (
     Opcode,
     module_name,
 )
-from anystore.pulsards.persistence.rdb.primitives import UINT64, RdbError, RdbReader, Shortage
+from anystore.pulsards.persistence.rdb.primitives import UINT64, EmptyValue, RdbError, RdbReader, Shortage
 from anystore.pulsards.persistence.rdb.types import VALKEY_RDB_VERSION, ValueType, read_content
 
 _FIRST_OPCODE: Final = min(Opcode)
+_FIRST_VERSION_WITH_KEY_METADATA: Final = 13
 
 
 class FileReader:
-    """Reads one RDB file of Redis (versions 1 to 12) or Valkey (11, 80).
+    """Reads one RDB file of Redis (versions 1 to 15) or Valkey (11, 80).
+
+    Of the versions from 13 on (Redis 8.6 and later), the types of values that came with them are refused.
 
     Nothing in it is trusted: what Redis would not write raises RdbError, which tells the byte. Lengths cost no memory
     before the bytes are there; what is kept is the entry that is being read, and no more than one piece behind it.
@@ -153,18 +156,15 @@ class FileReader:
             name = module_name(reader.length())
             raise RdbError(f"the key {key!r} holds a value of the module type {name}, which cannot be read")
         key = reader.string()
-        value = read_content(reader, kind, self.version)
-        entry = Entry(
-            self._database,
-            key,
-            value,
-            self._expires_at,
-            self._idle,
-            self._frequency,
-            reader.position - start,
-        )
+        about = self._expires_at, self._idle, self._frequency
+        try:
+            value = read_content(reader, kind, self.version)
+        except EmptyValue:
+            # Redis passes over such a key, too: some of its versions saved them by mistake.
+            self._expires_at = self._idle = self._frequency = None
+            return Skipped("a key without a value")
         self._expires_at = self._idle = self._frequency = None
-        return entry
+        return Entry(self._database, key, value, *about, reader.position - start)
 
     def _end(self, event: End, rest: memoryview) -> None:
         self._crc = crc64(rest, self._crc)
@@ -217,31 +217,44 @@ class FileReader:
             reader.length()
         return Skipped("the sizes of a cluster's slot")
 
-    def _skip_slot_import(self, reader: RdbReader) -> Skipped:
-        reader.string()
+    def _skip_key_metadata_or_slot_import(self, reader: RdbReader) -> Skipped:
+        if self.version >= VALKEY_RDB_VERSION:
+            reader.string()
+            count = reader.length()
+            while count > 0:
+                reader.length()
+                reader.length()
+                count -= 1
+            return Skipped("slots on the move to a cluster's node")
+        if self.version < _FIRST_VERSION_WITH_KEY_METADATA:
+            raise RdbError(f"{Opcode.KEY_METADATA_OR_SLOT_IMPORT} begins nothing in version {self.version}")
         count = reader.length()
         while count > 0:
-            reader.length()
-            reader.length()
+            reader.take(4)
+            _skip_module_parts(reader)
             count -= 1
-        return Skipped("slots on the move to a cluster's node")
+        return Skipped("what modules keep of single keys")
 
     def _skip_module(self, reader: RdbReader) -> Skipped:
         name = module_name(reader.length())
-        while (part := reader.length()) != ModulePart.END:
-            if part in (ModulePart.SIGNED, ModulePart.UNSIGNED):
-                reader.length()
-            elif part == ModulePart.STRING:
-                reader.string()
-            elif part in (ModulePart.FLOAT, ModulePart.DOUBLE):
-                reader.take(4 if part == ModulePart.FLOAT else 8)
-            else:
-                raise RdbError(f"{part} is no part of a module's data")
+        _skip_module_parts(reader)
         return Skipped(f"data of the module {name}")
 
 
+def _skip_module_parts(reader: RdbReader) -> None:
+    while (part := reader.length()) != ModulePart.END:
+        if part in (ModulePart.SIGNED, ModulePart.UNSIGNED):
+            reader.length()
+        elif part == ModulePart.STRING:
+            reader.string()
+        elif part in (ModulePart.FLOAT, ModulePart.DOUBLE):
+            reader.take(4 if part == ModulePart.FLOAT else 8)
+        else:
+            raise RdbError(f"{part} is no part of a module's data")
+
+
 _RECORDS: Final[dict[int, Callable[[FileReader, RdbReader], Event | None]]] = {
-    Opcode.SLOT_IMPORT: FileReader._skip_slot_import,
+    Opcode.KEY_METADATA_OR_SLOT_IMPORT: FileReader._skip_key_metadata_or_slot_import,
     Opcode.SLOT_INFO: FileReader._skip_slot_info,
     Opcode.FUNCTION: FileReader._read_function,
     Opcode.FUNCTION_PRE_GA: FileReader._refuse_function,

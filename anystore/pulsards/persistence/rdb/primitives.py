@@ -53,6 +53,13 @@ class Shortage(RdbError):
     """The data ends too early: more of it may make sense, where there is more to come."""
 
 
+class EmptyValue(RdbError):
+    """A value without elements, read to its end: some versions of Redis left such keys behind."""
+
+    def __init__(self) -> None:
+        super().__init__("the value is empty")
+
+
 class RdbReader:
     """Reads one item after the other from `data`, and raises RdbError where the data ends or makes no sense.
 
@@ -116,7 +123,7 @@ class RdbReader:
         """A length that announces so many items of at least `least` bytes each; at least one of them."""
         number = self.length()
         if number == 0:
-            raise RdbError("the value is empty")
+            raise EmptyValue
         if number * least > self.remaining:
             raise Shortage(f"{number} items are announced and {self.remaining} bytes are left")
         return number

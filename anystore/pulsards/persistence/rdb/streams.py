@@ -34,8 +34,12 @@ _ID_BYTES: Final = 16
 # Writing
 
 
-def write_stream(writer: RdbWriter, value: StreamValue) -> None:
-    """Write a stream as Redis 7.0 does, with what its groups are and have pending. O(n)."""
+def write_stream(writer: RdbWriter, value: StreamValue, active_times: bool = False) -> None:
+    """Write a stream as Redis 7.0 does, with what its groups are and have pending. O(n).
+
+    `active_times`: as Redis 7.2 does, when each consumer last got an entry; otherwise that is taken to be when it
+    last asked.
+    """
     nodes = [node for node in value.nodes if node.ids]
     writer.length(len(nodes))
     for node in nodes:
@@ -48,7 +52,7 @@ def write_stream(writer: RdbWriter, value: StreamValue) -> None:
     writer.length(len(value.groups))
     for name, group in value.groups_by_name():
         writer.string(name)
-        _write_group(writer, group)
+        _write_group(writer, group, active_times)
 
 
 def _write_id(writer: RdbWriter, number: int) -> None:
@@ -77,7 +81,7 @@ def _pack(node: StreamNode) -> bytes:
     return listpack.join(entries)
 
 
-def _write_group(writer: RdbWriter, group: Group) -> None:
+def _write_group(writer: RdbWriter, group: Group, active_times: bool) -> None:
     _write_id(writer, group.last_id)
     writer.length(group.entries_read & MAX_PART)
     writer.length(len(group.pending))
@@ -90,6 +94,8 @@ def _write_group(writer: RdbWriter, group: Group) -> None:
     for consumer in group.by_name():
         writer.string(consumer.name)
         writer.milliseconds(consumer.seen_time)
+        if active_times:
+            writer.milliseconds(consumer.active_time)
         writer.length(len(consumer.pending))
         for number in consumer.pending.ids_from():
             writer.buffer += number.to_bytes(_ID_BYTES, "big")

@@ -21,7 +21,7 @@ from anystore.pulsards.datatypes import (
 )
 from anystore.pulsards.numbers import format_double, parse_score
 from anystore.pulsards.persistence.rdb import legacy, listpack
-from anystore.pulsards.persistence.rdb.primitives import RdbError, RdbReader, RdbWriter
+from anystore.pulsards.persistence.rdb.primitives import EmptyValue, RdbError, RdbReader, RdbWriter
 from anystore.pulsards.persistence.rdb.streams import stream_reader, write_stream
 
 Value = bytes | bytearray | ListValue | SetValue | SortedSetValue | HashValue | StreamValue
@@ -69,27 +69,26 @@ _PLAIN, _PACKED = 1, 2
 _MAX_EXPIRE: Final = (1 << 48) - 1
 
 
-def write_value(
-    writer: RdbWriter, value: Value, limits: EncodingLimits, version: int = RDB_VERSION_FIELD_EXPIRY
-) -> int:
+def write_value(writer: RdbWriter, value: Value, limits: EncodingLimits, version: int | None = None) -> int:
     """Write a value's type and content; the RDB version that a reader must know at least. O(n).
 
-    `version` is the latest that may be used. Only hashes with field expiry need more than 10: 12 is Redis' way of
-    writing them (7.4 and later), 80 Valkey's (9.0 and later), and neither reads the other's. RdbError where
-    `version` has no way.
+    `version` is that of the file. Only hashes with field expiry need more than 10: 12 is Redis' way of writing them
+    (7.4 and later), 80 Valkey's (9.0 and later), and neither reads the other's. RdbError where `version` has no
+    way. Without `version`, as in DUMP payloads, it is 10, and 12 for such a hash alone.
     """
     if isinstance(value, bytes | bytearray):
         writer.kind(ValueType.STRING)
         writer.string(value)
     elif isinstance(value, HashValue):
-        return _write_hash(writer, value, limits, version)
+        return _write_hash(writer, value, limits, version or RDB_VERSION_FIELD_EXPIRY)
     elif isinstance(value, ListValue):
         _write_list(writer, value, limits)
     elif isinstance(value, SetValue):
         _write_set(writer, value, limits)
     elif isinstance(value, StreamValue):
-        writer.kind(ValueType.STREAM_LISTPACKS_2)
-        write_stream(writer, value)
+        keeps_active_times = version is not None and version > RDB_VERSION
+        writer.kind(ValueType.STREAM_LISTPACKS_3 if keeps_active_times else ValueType.STREAM_LISTPACKS_2)
+        write_stream(writer, value, keeps_active_times)
     else:
         _write_sorted_set(writer, value, limits)
     return RDB_VERSION
@@ -198,7 +197,7 @@ def read_content(reader: RdbReader, number: int, version: int) -> Value:
         return _read_valkey_hash(reader)
     read = _READERS.get(number)
     if read is None:
-        raise RdbError(f"values of type {number} cannot be read")
+        raise RdbError(f"values of type {number}{_UNREADABLE.get(number, '')} cannot be read")
     return read(reader)
 
 
@@ -232,7 +231,7 @@ def _read_quicklist_2(reader: RdbReader) -> ListValue:
 
 def _list_of(elements: list[bytes] | ListValue) -> ListValue:
     if not elements:
-        raise RdbError("the value is empty")
+        raise EmptyValue
     return elements if isinstance(elements, ListValue) else ListValue(elements)
 
 
@@ -249,9 +248,11 @@ def _read_listpack_set(reader: RdbReader) -> SetValue:
 
 
 def _set_of(members: list[bytes]) -> SetValue:
+    if not members:
+        raise EmptyValue
     value = SetValue(members)
-    if not value or len(value) != len(members):
-        raise RdbError("a set is empty, or a member repeats")
+    if len(value) != len(members):
+        raise RdbError("a member of a set repeats")
     return value
 
 
@@ -284,9 +285,11 @@ def _scored(parts: list[bytes]) -> SortedSetValue:
 
 
 def _sorted_set_of(pairs: list[tuple[bytes, float]]) -> SortedSetValue:
+    if not pairs:
+        raise EmptyValue
     scores = dict(pairs)
-    if not scores or len(scores) != len(pairs):
-        raise RdbError("a sorted set is empty, or a member repeats")
+    if len(scores) != len(pairs):
+        raise RdbError("a member of a sorted set repeats")
     if any(score != score for score in scores.values()):
         raise RdbError("a score is not a number")
     return SortedSetValue(scores)
@@ -311,10 +314,11 @@ def _read_listpack_hash(reader: RdbReader) -> HashValue:
 def _hash_of(parts: list[bytes]) -> HashValue:
     if len(parts) % 2:
         raise RdbError("a field has no value")
+    if not parts:
+        raise EmptyValue
     value = HashValue()
-    new = value.put_many(parts)
-    if not new or new * 2 != len(parts):
-        raise RdbError("a hash is empty, or a field repeats")
+    if value.put_many(parts) * 2 != len(parts):
+        raise RdbError("a field of a hash repeats")
     return value
 
 
@@ -351,8 +355,10 @@ def _read_hash_listpack_ex(reader: RdbReader) -> HashValue:
 
 def _read_hash_listpack_ex_pre_ga(reader: RdbReader) -> HashValue:
     parts = listpack.unpack(reader.string())
-    if not parts or len(parts) % 3:
-        raise RdbError("a hash is empty, or a field has no value or expiry")
+    if not parts:
+        raise EmptyValue
+    if len(parts) % 3:
+        raise RdbError("a field has no value or expiry")
     value = HashValue()
     for field, content, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         if not value.put(field, content):
@@ -375,6 +381,14 @@ def _read_valkey_hash(reader: RdbReader) -> HashValue:
             _expire(value, field, time)
     return value
 
+
+# What came with Redis 8.6 and later, by the names that those who have such a file will look for.
+_UNREADABLE: Final = {
+    26: " (streams of Redis 8.6)",
+    27: " (streams of Redis 8.8)",
+    28: " (arrays of Redis 8.8)",
+    **dict.fromkeys((29, 30, 31, 32), " (compact hashes of Redis 8.10)"),
+}
 
 _READERS: Final[dict[int, Callable[[RdbReader], Value]]] = {
     ValueType.STRING: RdbReader.string,

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anystore.pulsards.datatypes import EncodingLimits, HashValue, ListValue, SetValue, SortedSetValue
+from anystore.pulsards.datatypes import (
+    EncodingLimits,
+    HashValue,
+    ListValue,
+    SetValue,
+    SortedSetValue,
+    StreamValue,
+)
+from anystore.pulsards.datatypes.stream_groups import Consumer, Group
 from anystore.pulsards.persistence.rdb import (
     Aux,
     End,
@@ -212,6 +220,40 @@ class TestFormatsThatNoServerHereWrites:
         ]
         assert found[-2] == Entry(0, b"k", b"v", None, None, None, 5)
 
+    @pytest.mark.parametrize("size", [1, 2, 1000])
+    def test_what_redis_86_keeps_of_keys_for_modules(self, size: int) -> None:
+        body = b"\xf3\x02" + b"spec" + b"\x05\x03abc\x00" + b"spec" + b"\x01\x05\x00" + b"\x00\x01k\x01v"
+        found = events_of(signed_file(body, 13), size)
+        assert found[1:3] == [
+            Skipped("what modules keep of single keys"),
+            Entry(0, b"k", b"v", stored_bytes=5),
+        ]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"\x02\x01k\x00",
+            b"\x04\x01k\x00",
+            b"\x05\x01k\x00",
+            b"\x01\x01k\x00",
+            b"\x0e\x01k\x00",
+            b"\x12\x01k\x01\x02\x07\x07\x00\x00\x00\x00\x00\xff",
+            b"\x10\x01k\x07\x07\x00\x00\x00\x00\x00\xff",
+            b"\x11\x01k\x07\x07\x00\x00\x00\x00\x00\xff",
+            b"\x14\x01k\x07\x07\x00\x00\x00\x00\x00\xff",
+            b"\x17\x01k\x07\x07\x00\x00\x00\x00\x00\xff",
+            b"\x18\x01k" + bytes(8) + b"\x00",
+            b"\x0a\x01k\x0b\x0b\x00\x00\x00\x0a\x00\x00\x00\x00\x00\xff",
+        ],
+    )
+    def test_keys_without_a_value_are_passed_over(self, body: bytes) -> None:
+        data = signed_file(b"\xfc" + bytes(8) + body + b"\x00\x04next\x01v", 12)
+        for size in (1, 1000):
+            assert events_of(data, size)[1:-1] == [
+                Skipped("a key without a value"),
+                Entry(0, b"next", b"v", stored_bytes=8),
+            ]
+
     def test_without_a_check_sum(self) -> None:
         body = b"REDIS0010\x00\x01k\x01v\xff"
         assert events_of(body + bytes(8))[-1] == End(0)
@@ -222,12 +264,14 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("data", "reason", "offset"),
         [
-            (b"REDIS0013", "version 13", 9),
+            (b"REDIS0016", "version 16", 9),
             (b"VALKEY081", "version 81", 9),
             (b"REDIS0000", "version 0", 9),
             (b"REDISabcd", "not an RDB file", 9),
             (b"*1\r\n$4\r\nPING", "not an RDB file", 9),
-            (signed_file(b"\x1a\x01k\x01v"), "type 26", 12),
+            (signed_file(b"\x1a\x01k\x01v", 13), "type 26 .streams of Redis 8.6", 12),
+            (signed_file(b"\x22\x01k\x01v", 15), "type 34 cannot", 12),
+            (signed_file(b"\xf3\x01k\x01v", 12), "243 begins nothing", 10),
             (signed_file(b"\x06\x01k\x81\x00\x00\x00\x00\x00\x04\x04\x01"), "module type AAAAAAAEB", 21),
             (signed_file(b"\x07\x01k\x05"), "module type AAAAAAAAA", 13),
             (signed_file(b"\xf6\x01\x01"), "release candidate", 10),
@@ -339,6 +383,21 @@ class TestDamage:
         finally:
             tracemalloc.stop()
         assert peak < 500_000
+
+
+class TestActiveTimes:
+    @pytest.mark.parametrize(("version", "kept"), [(10, False), (12, True), (80, True)])
+    def test_they_take_a_later_version(self, version: int, kept: bool) -> None:
+        value = StreamValue()
+        group = value.groups[b"g"] = Group(0)
+        consumer = group.consumers[b"c"] = Consumer(b"c", 2000)
+        consumer.active_time = 1000
+        data = written([Wanted(b"s", value, None, None, None)], version)
+        for size in (1, 1000):
+            [entry] = [event for event in events_of(data, size) if isinstance(event, Entry)]
+            assert isinstance(entry.value, StreamValue)
+            found = entry.value.groups[b"g"].consumers[b"c"]
+            assert (found.seen_time, found.active_time) == (2000, 1000 if kept else 2000)
 
 
 class TestWriting:
