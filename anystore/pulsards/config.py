@@ -177,6 +177,7 @@ class Config:
         engine.client_memory.configure(share if share >= 0 else -share * values["maxmemory"] // 100)
         engine.counts_durations = values["latency-tracking"]
         engine.latency.threshold = values["latency-monitor-threshold"]
+        engine.busy.threshold = values["busy-reply-threshold"]
         engine.update_slowness()
         engine.tracking.max_keys = values["tracking-table-max-keys"]
         engine.tracking.trim()

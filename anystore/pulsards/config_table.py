@@ -119,6 +119,7 @@ _MEMORY: Final = (
     number("lfu-decay-time", 1, 0, _INT),
 )
 _LIMITS: Final = (
+    Directive("busy-reply-threshold", 5000, integer(0, _LONG), aliases=("lua-time-limit",)),
     Directive("proto-max-bulk-len", 512 * 2**20, memory(2**20), write=write_memory),
     Directive("client-query-buffer-limit", 2**30, memory(2**20), write=write_memory),
     Directive(

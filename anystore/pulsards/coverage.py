@@ -18,7 +18,6 @@ _NO_MODULES: Final = "refused: modules are libraries for another program"
 #: Commands that pulsards does not know, and why.
 ABSENT: Final[Mapping[str, str]] = {
     "migrate": "a command would have to wait for another server; `DUMP` here and `RESTORE` there do the same",
-    "bgrewriteaof": "not yet: there is no append-only file so far",
 }
 
 #: Commands that pulsards knows in part, and what is missing.

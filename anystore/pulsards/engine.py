@@ -18,6 +18,7 @@ from anystore.pulsards.acl import AccessControl, load_configured_users
 from anystore.pulsards.addresses import is_local
 from anystore.pulsards.applying import Applier
 from anystore.pulsards.blocking import Waiter
+from anystore.pulsards.busy_script import BusyScript
 from anystore.pulsards.client_memory import ClientMemory
 from anystore.pulsards.clock import Clock, SystemClock
 from anystore.pulsards.command_logs import CommandLogs, log_slow
@@ -75,8 +76,15 @@ class Engine:
         self.plain_commands = dict(self.commands)
         self._applier: Applier | None = None
         self.acl = AccessControl(self)
-        self.scripts = ScriptRuntime(check_permission=self._permits, log=_log_script)
-        self.libraries = Libraries(check_permission=self._permits, log=_log_script)
+        #: What a driver has for clients to be heard while a script runs for long; None where it cannot hear any.
+        self.serve_while_busy: Callable[[], None] | None = None
+        self.busy = BusyScript(self)
+        self.scripts = ScriptRuntime(
+            should_stop=self.busy.should_stop, check_permission=self._permits, log=_log_script
+        )
+        self.libraries = Libraries(
+            should_stop=self.busy.should_stop, check_permission=self._permits, log=_log_script
+        )
         #: The session whose script runs, or was the last one to run.
         self.script_caller: Session | None = None
         self.sessions: dict[int, Session] = {}
@@ -208,6 +216,7 @@ class Engine:
             )
         self.saver.before_shutdown(save, force)
         logger.info("SHUTDOWN received: stopping")
+        self.busy.give_up()
         self.stopper()
 
     def start_turn(self) -> None:
@@ -232,6 +241,14 @@ class Engine:
             self.statistics.read_rates(self.keyspace.now)
         if self.keyspace.now >= self.saver.watch_from:
             self.saver.look(at_rest=False)
+        self.deliver_outbox()
+        if self.keyspace.nearest < self._announced_due:
+            self._announced_due = self.keyspace.nearest
+            for earlier in tuple(self.due_watchers):
+                earlier()
+
+    def deliver_outbox(self) -> None:
+        """Hand queued output to the drivers of its sessions, once what it acknowledges is where it has to be."""
         if self.end_turn is not None and not self.end_turn():
             # What these clients would be told is not on disk, and nobody can take it back: they get no answer.
             for session in tuple(self.outbox):
@@ -240,10 +257,6 @@ class Engine:
             outbox, self.outbox = self.outbox, {}
             for session in outbox:
                 session.deliver()
-        if self.keyspace.nearest < self._announced_due:
-            self._announced_due = self.keyspace.nearest
-            for earlier in tuple(self.due_watchers):
-                earlier()
 
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
@@ -430,6 +443,7 @@ class Engine:
             or self.saver.refuses_writes
             or self.replication.guards
             or self.append_only.log.problem is not None
+            or self.busy.overdue
         )
 
     def refusal_in_script(self, context: ScriptContext, entry: CommandEntry) -> bytes | None:
@@ -463,6 +477,8 @@ class Engine:
         """Why the server as a whole will not run this command now, as an error reply; None where it will."""
         if self.loading is not None and not entry.while_loading:
             return LOADING
+        if self.busy.overdue and (busy := self.busy.refusal(entry, arguments)) is not None:
+            return busy
         refusal = None
         if self.eviction.limit and not self.replication.spares_memory:
             refusal = self.eviction.refusal(session, entry, arguments)

@@ -170,6 +170,7 @@ class Reactor:
         poll, clock = self.epoll.poll, time.perf_counter_ns
         epoll_fd = self.epoll.fileno()
         begun = clock()
+        self.engine.serve_while_busy = self._serve_while_busy
         try:
             while True:
                 events = poll(0)
@@ -182,6 +183,7 @@ class Reactor:
                     await anyio.wait_readable(epoll_fd)
                 begun = clock()
         finally:
+            self.engine.serve_while_busy = None
             self.close()
 
     def add_listener(self, listener: socket.socket) -> None:
@@ -208,6 +210,22 @@ class Reactor:
             if mask & _OUT:
                 connection.writable()
         self.engine.flush()
+
+    def _serve_while_busy(self) -> None:
+        """A turn from within a turn: a script runs in it, whose client is not heard before it has ended."""
+        busy = self.engine.busy.session
+        for fd, mask in self.epoll.poll(0):
+            connection = self.connections.get(fd)
+            if connection is None:
+                if fd in self._listeners:
+                    self._accept(self._listeners[fd])
+                continue
+            if mask & ~_OUT and connection.session is not busy:
+                connection.readable()
+            if mask & _OUT:
+                connection.writable()
+        if self.engine.holds_replies:
+            self.engine.deliver_outbox()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTS_PER_TURN):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from anystore.pulsards.commands.scripting import NOT_BUSY, command_runner
+from anystore.pulsards.commands.scripting import command_runner
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.glob import matcher
@@ -69,6 +69,7 @@ def _run(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
         raise CommandError(b"ERR Can not execute a script with write flag using *_ro command.")
     entry = engine.commands[args[0].lower()]
     call = command_runner(ctx, read_only=not may_write, allow_oom=function.declares(b"allow-oom"))
+    engine.busy.begin(ctx.session, args, b"FUNCTION")
     try:
         reply = engine.libraries.run(function, args[3 : 3 + count], args[3 + count :], call)
     except ScriptError as error:
@@ -76,6 +77,8 @@ def _run(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
             raise
         entry.failed += 1
         return ErrorReply(error.message)
+    finally:
+        engine.busy.end()
     for message, counted in engine.libraries.errors:
         entry.failed += 1
         if not counted:
@@ -155,16 +158,17 @@ def function_flush(ctx: Context, args: list[bytes]) -> SimpleString:
 
 @command("function|stats")
 def function_stats(ctx: Context, args: list[bytes]) -> dict[bytes, Any]:
-    """FUNCTION STATS → the running script, always None here, and how much each engine holds. O(1)."""
+    """FUNCTION STATS → the function that has run for too long, or None, and how much each engine holds. O(1)."""
     libraries = ctx.engine.libraries
     counts = {b"libraries_count": len(libraries), b"functions_count": libraries.function_count}
-    return {b"running_script": None, b"engines": {b"LUA": counts}}
+    return {b"running_script": ctx.engine.busy.running_function(), b"engines": {b"LUA": counts}}
 
 
 @command("function|kill")
 def function_kill(ctx: Context, args: list[bytes]) -> SimpleString:
-    """FUNCTION KILL — O(1). Commands wait for a running function here: whoever asks finds none."""
-    raise CommandError(NOT_BUSY)
+    """FUNCTION KILL — end the function that has run for too long. O(1). See `anystore.pulsards.busy_script`."""
+    ctx.engine.busy.kill(b"FUNCTION")
+    return OK
 
 
 @command("function|dump")

@@ -12,7 +12,6 @@ from anystore.pulsards.scripting import Call, Script, ScriptError
 from anystore.resp.types import OK, ErrorReply, SimpleString
 
 NO_SCRIPT: Final = b"NOSCRIPT No matching script. Please use EVAL."
-NOT_BUSY: Final = b"NOTBUSY No scripts in execution right now."
 
 _UNKNOWN: Final = b"ERR Unknown Redis command called from script"
 _WRONG_ARITY: Final = b"ERR Wrong number of args calling Redis command from script"
@@ -116,6 +115,7 @@ def _run(
     entry = engine.commands[name.lower()]
     allow_oom = script.declares(b"allow-oom")
     call = command_runner(ctx, read_only=read_only or not may_write, allow_oom=allow_oom)
+    engine.busy.begin(ctx.session, (), b"SCRIPT")
     try:
         reply = engine.scripts.run(script, keys, arguments, call)
     except ScriptError as error:
@@ -123,6 +123,8 @@ def _run(
             raise
         entry.failed += 1
         return ErrorReply(error.message)
+    finally:
+        engine.busy.end()
     for message, counted in engine.scripts.errors:
         entry.failed += 1
         if not counted:
@@ -225,8 +227,9 @@ def script_flush(ctx: Context, args: list[bytes]) -> SimpleString:
 
 @command("script|kill")
 def script_kill(ctx: Context, args: list[bytes]) -> SimpleString:
-    """SCRIPT KILL — O(1). Commands wait for a running script here: whoever asks finds none."""
-    raise CommandError(NOT_BUSY)
+    """SCRIPT KILL — end the script that has run for too long. O(1). See `anystore.pulsards.busy_script`."""
+    ctx.engine.busy.kill(b"SCRIPT")
+    return OK
 
 
 @command("script|debug")

@@ -67,13 +67,15 @@ class LibraryVM(LuaVM):
 class Libraries:
     """The libraries of one server, and the VM that they run in, which is made when the first one comes.
 
-    `check_permission` answers redis.acl_check_cmd: None for a command that there is not. `log` takes
+    `should_stop` is asked every `instructions` instructions of a running function, and ends it by returning
+    True. `check_permission` answers redis.acl_check_cmd: None for a command that there is not. `log` takes
     redis.log's level, 0 (debug) to 3 (warning), and text. `memory_limit` is in bytes.
     """
 
     def __init__(
         self,
         *,
+        should_stop: Callable[[], bool] | None = None,
         check_permission: Callable[[list[bytes]], bool | None] | None = None,
         log: Callable[[int, bytes], None] | None = None,
         version: str = "7.4.0",
@@ -88,6 +90,7 @@ class Libraries:
             memory_limit=memory_limit,
             instructions=instructions,
         )
+        self._is_over = should_stop
         self._vm: LibraryVM | None = None
         self._libraries: dict[bytes, Library] = {}
         #: By the name in lower case: functions are found whatever the case, libraries are not.
@@ -231,7 +234,7 @@ class Libraries:
 
     def _should_stop(self) -> bool:
         if self._polls_left is None:
-            return False
+            return self._is_over is not None and self._is_over()
         self._polls_left -= 1
         return self._polls_left < 0
 

@@ -198,7 +198,7 @@ class LuaVM:
         counted: bool | None = None,
     ) -> NoReturn:
         if text is None:
-            raise Failure(b"ERR Script killed by user with SCRIPT KILL.", source, line)
+            raise Failure(b"ERR Script killed by user with SCRIPT KILL...", source, line)
         if b"not enough memory" in text:
             self._collect()
         raise Failure(text, source, line, bool(counted))
