@@ -14,18 +14,23 @@ that it has written: a key whose bucket lies behind has been passed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.database import Database
 from anystore.pulsards.datatypes import HashValue
+from anystore.pulsards.persistence.overlay import Overlay
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
 
 #: Keys in a bucket, on average: those of one bucket are what the walk remembers one by one.
 _BUCKET: Final = 256
+_MOST_BUCKETS: Final = 2**16
+#: Up to so many keys are listed in one go. More are listed in slices, behind an `Overlay`.
+LISTED_AT_ONCE: Final = 10_000
 #: The least number of keys that are sorted into buckets in one slice.
 _SORTED_AT_ONCE: Final = 500
 #: Sorting a key takes about as long as writing so many bytes of a small one.
@@ -60,7 +65,7 @@ class Snapshot:
     """
 
     def __init__(self, engine: Engine, writer: Writer, aux: Mapping[bytes, bytes]) -> None:
-        """Begin an image. O(N) in all keys, but only for a list of them: some 15 to 50 ns each."""
+        """Begin an image. O(databases), and the number of buckets."""
         self._engine = engine
         self._writer = writer
         keyspace = engine.keyspace
@@ -74,9 +79,13 @@ class Snapshot:
         self._waiting = sum(map(len, self._out))
         self._selected = -1
         #: By the index of the database that has these data now: SWAPDB moves them.
-        self.parts: dict[int, Part] = {
-            database.index: Part(database) for database in keyspace.databases if database.data
-        }
+        self.parts: dict[int, Part] = {}
+        for database in keyspace.databases:
+            # Another image's listing has to come to its end first.
+            for image in keyspace.images:
+                image.settle(database)
+            if database.data:
+                self.parts[database.index] = Part(database)
         #: Parts that no database has any more, or that were not yet looked at, in order.
         self._left = list(self.parts.values())
         self.total = sum(len(part.data) for part in self._left)
@@ -96,9 +105,10 @@ class Snapshot:
             return b""
         while self._waiting < limit_bytes and self._left:
             part = self._left[-1]
-            if part.unsorted:
+            if part.unsorted is not None:
                 if part.sort(max(_SORTED_AT_ONCE, limit_bytes // _BYTES_PER_SORTED)):
                     break  # sorting yields no bytes, and has taken a slice's time
+                self._uncover(part)
                 continue
             if not self._walk(part, limit_bytes):
                 self._left.pop()
@@ -113,6 +123,8 @@ class Snapshot:
         """Give the image up; safe to call at any time."""
         if not self.finished:
             self.finished = True
+            for part in self._left:
+                self._uncover(part)
             self._left.clear()
             self.parts.clear()
             self._out.clear()
@@ -123,6 +135,22 @@ class Snapshot:
         self.finished = True
         self.parts.clear()
         self._engine.keyspace.end_image(self)
+
+    def settle(self, database: Database) -> None:
+        """List what is left of a database's keys at once."""
+        part = self.parts.get(database.index)
+        if part is not None and part.overlay is not None:
+            part.sort(len(part.data) + 1)
+            self._uncover(part)
+
+    def _uncover(self, part: Part) -> None:
+        """The keys are listed, or not wanted any more: let them change again."""
+        overlay, part.overlay = part.overlay, None
+        if overlay is not None:
+            for database in self._engine.keyspace.databases:
+                # Since it began, the database may have been exchanged with another one, or emptied.
+                if database.data is overlay:
+                    database.data = overlay.merge()
 
     def _walk(self, part: Part, limit_bytes: int) -> bool:
         """Write keys of a part until so many bytes wait; whether there are more."""
@@ -197,6 +225,7 @@ class Part:
         "expires",
         "index",
         "mask",
+        "overlay",
         "unsorted",
     )
 
@@ -206,9 +235,14 @@ class Part:
         self.expires = database.expires
         self.accessed = database.accessed
         self.counts = (len(self.data), len(self.expires))
-        #: Keys that are not in their buckets yet.
-        self.unsorted = list(self.data)
-        count = 1 << max(0, (len(self.unsorted) // _BUCKET).bit_length())
+        size = len(self.data)
+        #: What stands in for the data while they are listed in slices.
+        self.overlay: Overlay | None = None
+        if size > LISTED_AT_ONCE:
+            self.overlay = database.data = Overlay(self.data)
+        #: Keys that are not in their buckets yet; None once all are.
+        self.unsorted: Iterator[bytes] | None = iter(list(self.data) if self.overlay is None else self.data)
+        count = min(1 << max(0, (size // _BUCKET).bit_length()), _MOST_BUCKETS)
         self.mask = count - 1
         self.buckets: list[list[bytes]] = [[] for _ in range(count)]
         self.cursor = 0
@@ -219,12 +253,14 @@ class Part:
 
     def sort(self, count: int) -> bool:
         """Put some more keys in their buckets; whether any are left."""
-        unsorted, buckets, mask = self.unsorted, self.buckets, self.mask
-        some = unsorted[-count:]
-        del unsorted[-count:]
-        for key in some:
+        buckets, mask = self.buckets, self.mask
+        found = 0
+        for key in islice(self.unsorted or (), count):
             buckets[hash(key) & mask].append(key)
-        return bool(unsorted)
+            found += 1
+        if found < count:
+            self.unsorted = None
+        return self.unsorted is not None
 
     def has_passed(self, key: bytes) -> bool:
         """Whether the image has a key already, or never will."""

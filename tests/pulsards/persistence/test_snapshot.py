@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.database import Database
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.persistence import snapshot
 from anystore.pulsards.persistence.snapshot import Part, Snapshot
 from tests.pulsards.call_values import commands_of_pulsards, world
 from tests.pulsards.calls import Call, CallMaker
@@ -101,16 +102,32 @@ class TestEverySequenceOfCommands:
         phases=[Phase.explicit, Phase.generate, Phase.shrink],
         print_blob=False,
     )
-    @given(before=steps(), during=steps())
-    @example(before=[], during=split("FLUSHALL", "SET s x", "SWAPDB 0 1"))
-    @example(before=[], during=split("SWAPDB 0 1", "FLUSHDB", "SWAPDB 1 2", "SELECT 2", "SET k1 x"))
-    @example(before=[], during=split("SWAPDB 0 1", "DEL k1", "SELECT 1", "DEL l", "RPUSH l a"))
-    @example(before=[], during=split("RENAME l m", "RPUSH m x", "MOVE h 5", "DEL m"))
-    @example(before=[], during=[3.0, 1, *split("RPUSH l a")])
-    @example(before=split("SELECT 1"), during=[100, *split("FLUSHALL", "SET k1 x", "EXPIRE k1 10"), 50])
+    @given(before=steps(), during=steps(), listed=st.booleans())
+    @example(before=[], during=split("FLUSHALL", "SET s x", "SWAPDB 0 1"), listed=True)
+    @example(
+        before=[], during=split("SWAPDB 0 1", "FLUSHDB", "SWAPDB 1 2", "SELECT 2", "SET k1 x"), listed=False
+    )
+    @example(before=[], during=split("SWAPDB 0 1", "DEL k1", "SELECT 1", "DEL l", "RPUSH l a"), listed=False)
+    @example(before=[], during=split("RENAME l m", "RPUSH m x", "MOVE h 5", "DEL m"), listed=False)
+    @example(before=[], during=[3.0, 1, *split("RPUSH l a")], listed=True)
+    @example(
+        before=split("SELECT 1"),
+        during=[100, *split("FLUSHALL", "SET k1 x", "EXPIRE k1 10"), 50],
+        listed=False,
+    )
+    @example(before=[], during=split("MSET l x new y", "DEL h", "HSET h f v"), listed=False)
     def test_the_image_is_of_the_moment_at_which_it_was_begun(
-        self, before: list[Call | int | float], during: list[Call | int | float]
+        self, before: list[Call | int | float], during: list[Call | int | float], listed: bool
     ) -> None:
+        # Whether keys are listed at once, or in slices, which large databases are.
+        with pytest.MonkeyPatch.context() as patch:
+            if not listed:
+                patch.setattr(snapshot, "LISTED_AT_ONCE", 0)
+                patch.setattr(snapshot, "_SORTED_AT_ONCE", 1)
+                patch.setattr(snapshot, "_BYTES_PER_SORTED", 50)
+            self.compare(before, during)
+
+    def compare(self, before: list[Call | int | float], during: list[Call | int | float]) -> None:
         stage = Stage()
         stage.fill()
         for step in before:
@@ -126,6 +143,7 @@ class TestEverySequenceOfCommands:
         assert stage.recorder.data == expected
         assert stage.recorder.functions == functions
         assert stage.engine.keyspace.images == ()
+        assert {type(database.data) for database in stage.engine.keyspace.databases} == {dict}
 
     def take(self, stage: Stage, image: Snapshot | None, step: Call | int | float) -> None:
         if isinstance(step, list):
@@ -159,7 +177,7 @@ class TestWriting:
         image.next_slice(1)
         assert image.next_slice(1) == b""
         (part,) = image.parts.values()
-        assert 2000 < len(part.unsorted) < 3000
+        assert sum(map(len, part.buckets)) == 500
         image.cancel()
 
     def test_the_order_is_that_of_a_file(self) -> None:
@@ -230,8 +248,42 @@ class TestSeveralAtOnce:
         assert other.data == two
         assert {type(database) for database in stage.engine.keyspace.databases} == {Database}
 
+    def test_one_begins_while_the_keys_of_the_other_are_listed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(snapshot, "LISTED_AT_ONCE", 0)
+        stage = Stage()
+        stage.fill()
+        first, one = stage.begin(), data_of(stage.engine)
+        stage.client.execute("SET", "new", 1)
+        stage.client.execute("DEL", "l")
+        other = Recorder()
+        second, two = Snapshot(stage.engine, other, {}), data_of(stage.engine)
+        stage.client.execute("SET", "newer", 1)
+        stage.client.execute("DEL", "h", "new")
+        last = data_of(stage.engine)
+        for image in (second, first):
+            while not image.finished:
+                image.next_slice(1)
+        assert stage.recorder.data == one
+        assert other.data == two
+        assert data_of(stage.engine) == last
+
 
 class TestEnding:
+    @pytest.mark.parametrize("after", ["", "FLUSHALL", "SWAPDB 0 1"])
+    def test_cancelled_while_keys_are_listed(self, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
+        monkeypatch.setattr(snapshot, "LISTED_AT_ONCE", 0)
+        stage = Stage()
+        stage.fill()
+        image = stage.begin()
+        stage.client.execute("SET", "new", 1)
+        stage.client.execute("DEL", "l")
+        if after:
+            stage.client.execute(*after.split())
+        expected = data_of(stage.engine)
+        image.cancel()
+        assert data_of(stage.engine) == expected
+        assert {type(database.data) for database in stage.engine.keyspace.databases} == {dict}
+
     def test_cancelling_lets_the_databases_be(self) -> None:
         stage = Stage()
         stage.client.execute("SET", "a", 1)
