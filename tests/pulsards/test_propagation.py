@@ -49,6 +49,11 @@ class TestUnits:
     def test_what_has_changed_nothing_is_not_told(self) -> None:
         assert Copied().run("DEL no", "SREM no x", "SET a 1 XX", "INCR a b", "LPUSHX no 1") == []
 
+    def test_a_string_that_has_only_become_longer_is_told(self) -> None:
+        assert Copied().run("BITFIELD a OVERFLOW FAIL SET u8 100 1000") == [
+            "0: BITFIELD a OVERFLOW FAIL SET u8 100 1000"
+        ]
+
     def test_an_error_is_not_told(self) -> None:
         assert Copied().run("SET a x", "INCR a", "LPUSH a 1") == ["0: SET a x"]
 

@@ -32,6 +32,9 @@ class Difference(NamedTuple):
 # not to, and has its replicas do the same.
 _CONSUMER: Final = "a consumer that got nothing yet, or is only looked for, is told as well"
 _HISTORY: Final = "reading again counts as a delivery: told as such, or a replica that takes over counts anew"
+_STORED: Final = (
+    "order among equals, the choice of ANY, and last digits are each server's own: told as what was stored"
+)
 _READ: Final = "Redis 7.0 does not tell how many entries were read"
 _LIMIT: Final = "an exact threshold has no limit: no server takes one from a client"
 _GONE: Final = "an entry that is not in the stream any more cannot be claimed: it is told as acknowledged"
@@ -42,6 +45,10 @@ DIFFERENCES: Final = (
     Difference("both", "XREADGROUP GROUP g nobody STREAMS s >", _CONSUMER),
     Difference("both", "b! XREADGROUP GROUP g d BLOCK 0 STREAMS new >", _CONSUMER),
     Difference("redis", "XREADGROUP GROUP g c COUNT 1 STREAMS s >", _READ),
+    Difference("both", "SORT l STORE sorted", _STORED),
+    Difference("both", "SORT no STORE sorted", _STORED),
+    Difference("both", "GEORADIUS g 13 38 200 km STORE g2", _STORED),
+    Difference("both", "GEOSEARCHSTORE g3 g FROMMEMBER a BYRADIUS 500 km", _STORED),
     Difference("redis", "XADD new 9999999999999-1 a 1", _READ),
     Difference("both", "XADD t MAXLEN ~ 0 LIMIT 10 * a 1", _LIMIT),
     Difference("both", "XTRIM t MAXLEN ~ 0 LIMIT 5", _LIMIT),
@@ -147,7 +154,7 @@ SCENES: Final[dict[str, tuple[str, ...]]] = {
         "RPUSH l 3 1 2",
         "SORT l STORE sorted",
         "SORT no STORE sorted",
-        "SORT no STORE sorted",
+        "SORT nothing STORE sorted",
         "SWAPDB 0 1",
         "SWAPDB 1 0",
         "FLUSHDB",

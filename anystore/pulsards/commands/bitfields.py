@@ -60,6 +60,8 @@ def bitfield(ctx: Context, args: list[bytes]) -> list[int | None]:
         replies.append(old if new is not None and operation.name == b"set" else new)
     if changed:
         ctx.db.changed(key, b"setbit", STRING)
+    elif longer:
+        ctx.db.count_change()  # a copy has to grow, too, though nobody else is told, as in Redis
     return replies
 
 

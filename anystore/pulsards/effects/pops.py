@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from anystore.pulsards.commands import lists, sorted_sets
 from anystore.pulsards.commands.multi_pop import parse_multi_pop
-from anystore.pulsards.effects.table import Call, Commands, effect
-
-#: As many members go into one SREM, which bounds what has to be read at once.
-_MOST_MEMBERS: Final = 1024
+from anystore.pulsards.effects.table import MOST_ARGUMENTS, Call, Commands, effect
 
 
 @effect("spop")
@@ -21,8 +16,8 @@ def popping_at_random(call: Call) -> Commands:
         return ([b"DEL", key],)
     members = list(members)
     return [
-        [b"SREM", key, *members[start : start + _MOST_MEMBERS]]
-        for start in range(0, len(members), _MOST_MEMBERS)
+        [b"SREM", key, *members[start : start + MOST_ARGUMENTS]]
+        for start in range(0, len(members), MOST_ARGUMENTS)
     ]
 
 

@@ -53,6 +53,8 @@ class Effect(NamedTuple):
     fewest: int
 
 
+#: As many elements go into one command, an even number, which bounds what has to be read at once.
+MOST_ARGUMENTS: Final = 1024
 #: The options that give a time, in lower case.
 TIMED: Final = frozenset((b"ex", b"px", b"exat", b"pxat"))
 _effects: dict[bytes, Effect] = {}
