@@ -194,6 +194,7 @@ _REPLICATION: Final = (
     Directive("min-replicas-to-write", 0, integer(0, _INT), aliases=("min-slaves-to-write",)),
     Directive("min-replicas-max-lag", 10, integer(0, _INT), aliases=("min-slaves-max-lag",)),
     switch("repl-diskless-sync", True),
+    only("repl-disable-tcp-nodelay", "no", "what is to be sent is sent at once"),
     number("repl-timeout", 60, 1, _INT),
     Directive("repl-ping-replica-period", 10, integer(1, _INT), aliases=("repl-ping-slave-period",)),
     Directive("repl-backlog-size", 2**20, memory(1), write=write_memory),

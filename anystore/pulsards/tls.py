@@ -69,6 +69,8 @@ def client_context(config: Config) -> ssl.SSLContext:
         _limit(context, values["tls-protocols"])
     except ValueError as error:
         raise OSError(str(error)) from None
+    if not values["tls-ca-cert-file"] and not values["tls-ca-cert-dir"]:
+        raise OSError("tls-replication needs a tls-ca-cert-file or tls-ca-cert-dir to check the primary by")
     context.load_verify_locations(values["tls-ca-cert-file"] or None, values["tls-ca-cert-dir"] or None)
     return context
 

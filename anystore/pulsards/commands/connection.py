@@ -114,7 +114,7 @@ def hello(ctx: Context, args: list[bytes]) -> dict[bytes, Any]:
         b"proto": protocol,
         b"id": session.id,
         b"mode": b"standalone",
-        b"role": b"master",
+        b"role": b"master" if ctx.engine.replication.following is None else b"replica",
         b"modules": [],
     }
 

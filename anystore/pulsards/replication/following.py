@@ -218,6 +218,10 @@ class Following:
                 self._count()
                 self.acknowledge()
                 return
+        elif name == b"select" and not self._has_database(arguments):
+            # What follows would otherwise change another database than it is meant for.
+            number = arguments[1].decode("ascii", "replace") if len(arguments) > 1 else ""
+            raise LinkError(f"the stream is for database {number}, which is not here: raise 'databases'")
         elif name and name != b"ping":
             reply = applier.run(arguments)
             if type(reply) is ErrorReply:
@@ -225,6 +229,10 @@ class Following:
                     "the primary's command %r failed here: %s", name, reply.decode("utf-8", "replace")
                 )
         self._count()
+
+    def _has_database(self, arguments: list[bytes]) -> bool:
+        number = arguments[1] if len(arguments) == 2 else b""
+        return number.isdigit() and int(number) < len(self._engine.keyspace.databases)
 
     def _count(self) -> None:
         applier = self._applier

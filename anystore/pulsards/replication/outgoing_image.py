@@ -26,7 +26,12 @@ def new_image(engine: Engine, history: History, selected: int, version: bytes) -
     for_valkey = major.isdigit() and int(major) >= _FIRST_VALKEY
     return Snapshot(
         engine,
-        FileWriter(lowest_version(engine.keyspace, for_valkey), limits=engine.config.encoding_limits),
+        FileWriter(
+            lowest_version(engine.keyspace, for_valkey),
+            checksum=engine.config.values["rdbchecksum"],
+            compress=engine.config.values["rdbcompression"],
+            limits=engine.config.encoding_limits,
+        ),
         {
             b"redis-ver": REDIS_VERSION,
             b"redis-bits": b"64",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 
 import pytest
 
 from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.config import Config
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.persistence.rdb import FileWriter, RdbError
 from anystore.pulsards.replication.link import LinkError
 from tests.pulsards.peers import EngineClient
 from tests.pulsards.replication.wires import Pair, Wire, contents, run_due
@@ -80,6 +82,8 @@ class TestFollowing:
         assert contents(pair.replica) == contents(pair.primary)
         assert len(offsets(pair.primary, pair.replica)) == 1
         assert pair.replica.execute("ROLE")[:4] == [b"slave", b"127.0.0.1", 6379, b"connected"]
+        hello = pair.replica.execute("HELLO")
+        assert hello[hello.index(b"role") + 1] == b"replica"
 
     def test_nothing_is_counted_while_nobody_follows(self, pair: Pair) -> None:
         pair.primary.execute("SET", "a", "1")
@@ -226,6 +230,36 @@ class TestCuts:
         pair.follow()
         with pytest.raises(LinkError):
             pair.wire.following.receive(b"HTTP/1.1 200 OK\r\n")
+
+    def test_an_image_that_is_damaged_is_not_taken(self, pair: Pair) -> None:
+        """At each of its bytes: what is there stays, and the next try is as good as the first."""
+        pair.replica.execute("SET", "mine", "stays")
+        whole = FileWriter()
+        parts = [whole.header({}), whole.database(0, 1, 0), whole.entry(b"k", b"v" * 9, None), whole.end()]
+        data = b"".join(parts)
+        announced = b"+PONG\r\n+OK\r\n+OK\r\n+FULLRESYNC %b 5\r\n$%d\r\n" % (b"1" * 40, len(data))
+        for position in range(len(data)):
+            damaged = bytearray(data)
+            damaged[position] ^= 0x55
+            pair.replica.execute("REPLICAOF", "127.0.0.1", str(1000 + position))
+            following = pair.replica.engine.replication.following
+            assert following is not None
+            following.begin("", "")
+            with suppress(LinkError, RdbError):
+                following.receive(announced + damaged)
+            following.lost()
+            assert pair.replica.execute("GET", "mine") == b"stays", position
+
+    def test_a_database_that_is_not_here_ends_the_link(self) -> None:
+        pair = Pair()
+        pair.replica = EngineClient(Engine(Config({"databases": "2"}), pair.clock))
+        pair.wire = Wire(pair.replica.engine, pair.primary.engine)
+        pair.follow()
+        pair.primary.execute("SELECT", "5")
+        pair.primary.execute("SET", "a", "1")
+        with pytest.raises(LinkError, match="for database 5, which is not here"):
+            pair.wire.pump()
+        assert pair.replica.execute("DBSIZE") == 0
 
     def test_who_is_silent_is_let_go_on_either_side(self) -> None:
         pair = Pair(repl_timeout="20")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from anystore.pulsards import PulsarDS
+from anystore.pulsards.engine import Engine
 from tests.faultproxy import FaultProxy
+from tests.pulsards.certificates import make_certificates
 from tests.pulsards.peers import RealClient
 from tests.pulsards.replication.loads import caught_up, changes, contents, execute, info, linked, seed, until
 from tests.servers import RealServer, redis_binary, run_server, valkey_binary
@@ -195,6 +198,62 @@ async def test_wait_for_a_real_server(real: RealServer, anyio_backend: str) -> N
             assert await execute(here, "WAIT", 1, 30000) == 1
             assert await execute(there, "GET", "a") == b"2"
             assert await execute(here, "WAIT", 2, 10) == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_with_tls(tmp_path: Path, anyio_backend: str) -> None:
+    """The primary is served by the driver of streams then: the image goes on as its client takes it."""
+    made = make_certificates(tmp_path)
+    own: dict[str, Any] = {"tls_cert_file": made.server, "tls_key_file": made.key}
+    async with PulsarDS(["127.0.0.1:0", "tls:127.0.0.1:0"], tls_ca_cert_file=made.authority, **own) as server:
+        primary = await anyio.to_thread.run_sync(RealClient, server.engine.port)
+        try:
+            await run(
+                primary,
+                [*seed(), *(("SET", f"key:{number}", random.randbytes(5000)) for number in range(800))],
+            )
+            async with pulsards(tls_replication="yes", tls_ca_cert_file=made.authority, **own) as (
+                _,
+                replica,
+            ):
+                port = (await execute(primary, "CONFIG", "GET", "tls-port"))[1]
+                await execute(replica, "REPLICAOF", "127.0.0.1", port)
+                await linked(replica)
+                await run(primary, changes(random.Random(3), 20))
+                await caught_up(primary, replica)
+                await same(primary, replica)
+            async with pulsards(tls_replication="yes") as (_, replica):
+                await execute(replica, "REPLICAOF", "127.0.0.1", port)
+                found = await anyio.to_thread.run_sync(info, replica)
+                assert found["master_link_status"] == "down"
+        finally:
+            primary.close()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_link_that_idles_costs_nothing_but_its_signs_of_life(anyio_backend: str) -> None:
+    async with pulsards() as (server, _), pulsards() as (follower, replica):
+        await execute(replica, "REPLICAOF", "127.0.0.1", server.engine.port)
+        await linked(replica)
+        turns = {"primary": 0, "replica": 0}
+
+        def counted(engine: Engine, name: str) -> Callable[[], None]:
+            do_due = engine.run_due
+
+            def run_due() -> None:
+                turns[name] += 1
+                do_due()
+
+            return run_due
+
+        server.engine.run_due = counted(server.engine, "primary")  # type: ignore[method-assign]
+        follower.engine.run_due = counted(follower.engine, "replica")  # type: ignore[method-assign]
+        offset = server.engine.replication.history.offset
+        await until(
+            lambda: server.engine.replication.history.offset, lambda now: now >= offset + 2 * 14
+        )  # two pings
+        assert turns["primary"] <= 8
+        assert turns["replica"] <= 8
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
