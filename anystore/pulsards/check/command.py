@@ -1,4 +1,4 @@
-"""The command: which kind of file each is, and what is said of it. Reads files, and changes none."""
+"""The command: which kind of file each is, and what is said of it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from anystore.pulsards.check.contents import Contents, shown
+from anystore.pulsards.check.log import RDB_MAGIC, Permit, check_log_file, check_manifest
 from anystore.pulsards.check.progress import ProgressBar
 from anystore.pulsards.persistence.rdb import FileReader, RdbError
 
 USAGE: Final = """\
-usage: pulsards check FILE|DIR ...
+usage: pulsards check [--fix [--yes]] FILE|DIR ...
 
-Say whether files of data are sound, and what is in them: RDB files of Redis and Valkey, or all that are in a
-directory. Nothing is changed. The exit status is 0 if everything is sound, 1 if something is not, 2 for a bad call.
+Say whether files of data are sound, and what is in them: RDB files of Redis and Valkey, append-only files, manifests of
+append-only logs with all parts, or whatever of these is in a directory. The exit status is 0 if everything is sound, 1 if
+something is not, 2 for a bad call.
+
+  --fix    cut append-only files off where they are damaged or cut short; asks before; make a copy first
+  --yes    do not ask
 """
 
 _PIECE: Final = 1 << 18
-_RDB_MAGIC: Final = (b"REDIS", b"VALKEY")
 
 
 def main(words: Sequence[str]) -> int:
@@ -27,39 +31,64 @@ def main(words: Sequence[str]) -> int:
     if not words or any(word in ("--help", "-h") for word in words):
         print(USAGE, end="", file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
-    unknown = [word for word in words if word.startswith("-")]
-    if unknown:
+    options = {word for word in words if word.startswith("-")}
+    unknown = sorted(options - {"--fix", "--yes"})
+    if unknown or options == {"--yes"} or len(options) == len(words):
+        unknown = unknown or ["--yes without --fix" if options == {"--yes"} else "file behind --fix"]
         print(f"pulsards check: there is no option {unknown[0]}", file=sys.stderr)
         return 2
-    sound = [check(Path(word), sys.stdout, sys.stderr) for word in words]
+    permit = None if not options else _always if "--yes" in options else _asked
+    files = [Path(word) for word in words if word not in options]
+    sound = [check(file, sys.stdout, sys.stderr, permit) for file in files]
     return 0 if all(sound) else 1
 
 
-def check(path: Path, out: TextIO, terminal: TextIO) -> bool:
+def _always(question: str) -> bool:
+    return True
+
+
+def _asked(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def check(path: Path, out: TextIO, terminal: TextIO, permit: Permit | None = None) -> bool:
     """Write to `out` what is to be said of a file or of all files in a directory; whether they are sound.
 
-    `terminal` is where a progress bar goes, if it is one.
+    `terminal` is where a progress bar goes, if it is one. `permit` is asked before a file is repaired; without, none is.
     """
     try:
         if path.is_dir():
-            return _check_folder(path, out, terminal)
+            return _check_folder(path, out, terminal, permit)
+        if path.suffix == ".manifest":
+            return check_manifest(path, out, terminal, permit)
         with path.open("rb") as file:
             magic = file.read(6)
-        if magic.startswith(_RDB_MAGIC):
+        if magic[:1] in (b"*", b"#") or path.suffix == ".aof":
+            return check_log_file(path, out, terminal, permit)
+        if magic.startswith(RDB_MAGIC):
             return check_rdb(path, out, terminal)
     except OSError as error:
         print(f"{path}: cannot be read: {error.strerror}", file=out)
         return False
-    print(f"{path}: not a file of data: it begins with neither REDIS nor VALKEY", file=out)
+    print(
+        f"{path}: not a file of data: it begins with neither REDIS nor VALKEY, nor as an append-only file",
+        file=out,
+    )
     return False
 
 
-def _check_folder(path: Path, out: TextIO, terminal: TextIO) -> bool:
-    files = sorted(path.glob("*.rdb"))
+def _check_folder(path: Path, out: TextIO, terminal: TextIO, permit: Permit | None) -> bool:
+    manifests = sorted(path.glob("*.manifest")) or sorted(path.glob("*/*.manifest"))
+    # Beside a manifest, files are its parts.
+    alone = (
+        [] if any(file.parent == path for file in manifests) else [*path.glob("*.rdb"), *path.glob("*.aof")]
+    )
+    files = [*sorted(alone), *manifests]
     if not files:
-        print(f"{path}: there is no file whose name ends in .rdb", file=out)
+        print(f"{path}: there is no file whose name ends in .rdb, .aof or .manifest", file=out)
         return False
-    sound = [check(file, out, terminal) for file in files]
+    sound = [check(file, out, terminal, permit) for file in files]
     return all(sound)
 
 

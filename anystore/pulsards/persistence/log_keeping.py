@@ -103,8 +103,8 @@ async def _rewrite(engine: Engine) -> None:
     append_only = engine.append_only
     try:
         rewrite = append_only.begin_rewrite()
-    except OSError:
-        return
+    except (OSError, LogError):
+        return  # it has been told, and will be tried again
     try:
         await to_thread.run_sync(rewrite.open)
         often = engine.config.values["aof-rewrite-incremental-fsync"]
@@ -113,7 +113,8 @@ async def _rewrite(engine: Engine) -> None:
             return  # the log has been switched off
         await to_thread.run_sync(rewrite.draft.sync)
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(rewrite.commit)
+            if rewrite.wanted:
+                await to_thread.run_sync(rewrite.commit)
             if rewrite.wanted:
                 append_only.finish_rewrite()
                 await to_thread.run_sync(rewrite.remove_history)
@@ -124,6 +125,7 @@ async def _rewrite(engine: Engine) -> None:
     finally:
         if append_only.rewrite is rewrite:
             append_only.fail_rewrite(None)
+        rewrite.discard()
 
 
 async def load_log(engine: Engine) -> None:

@@ -77,6 +77,7 @@ class IncomingImage:
             raise RdbError(f"its functions cannot be loaded: {reason}") from None
         engine.keyspace.take_over(self._beside)
         engine.tracking.flushed()
+        engine.append_only.restart()
 
 
 def _note_access(database: Database, entry: Entry) -> None:

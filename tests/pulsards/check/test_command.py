@@ -130,10 +130,12 @@ class TestDamaged:
 
     def test_other_files(self, tmp_path: Path) -> None:
         assert said(tmp_path / "none") == (False, ["FILE: cannot be read: No such file or directory"])
-        assert said(tmp_path)[1] == ["FILE: there is no file whose name ends in .rdb"]
+        assert said(tmp_path)[1] == ["FILE: there is no file whose name ends in .rdb, .aof or .manifest"]
         path = tmp_path / "notes.txt"
         path.write_text("Hello")
-        assert said(path)[1] == ["FILE: not a file of data: it begins with neither REDIS nor VALKEY"]
+        assert said(path)[1] == [
+            "FILE: not a file of data: it begins with neither REDIS nor VALKEY, nor as an append-only file"
+        ]
 
 
 class TestProgress:
@@ -169,8 +171,8 @@ class TestTheCommand:
         assert "usage: pulsards check" in capsys.readouterr().err
         assert main(["check", "--help"]) == 0
         assert "usage: pulsards check" in capsys.readouterr().out
-        assert main(["check", "--fix", "x"]) == 2
-        assert "no option --fix" in capsys.readouterr().err
+        assert main(["check", "--mend", "x"]) == 2
+        assert "no option --mend" in capsys.readouterr().err
 
     def test_as_a_process(self, file: Path) -> None:
         done = subprocess.run(

@@ -181,8 +181,8 @@ class AppendOnly:
                 yield
             rewrite.commit()
         except BaseException:
-            self.fail_rewrite(None)
             self.stop()
+            rewrite.discard()
             raise
         self.finish_rewrite()
         self.rewrites = 0  # it was none, but the beginning
@@ -214,12 +214,13 @@ class AppendOnly:
     def restart(self) -> None:
         """Begin the log anew: other data have taken the place of those that it tells of (a full sync with a primary).
 
-        Until the first rewrite is done, what is on disk are the data of before. Raises `LogError`, `OSError`.
+        Until the first rewrite is done, what is on disk are the data of before.
         """
         if self.state != OFF:
-            folder = self._folder()
             self.stop()
-            self.begin(folder)
+            self.state = STARTING
+            self._update()
+            self.schedule_rewrite(at_once=True)
 
     def stop(self) -> None:
         """End the log: what has been written so far is on disk afterwards, if the disk can be written at all."""
@@ -326,12 +327,15 @@ class AppendOnly:
     def begin_rewrite(self) -> Rewrite:
         """Begin the rewrite that is wanted. Drive it, then call `finish_rewrite` or `fail_rewrite`.
 
-        Raises `OSError`; it has not begun then. Not while an fsync runs in a thread.
+        Raises `OSError`, `LogError`; it has not begun then. Not while an fsync runs in a thread, nor any step of a
+        rewrite that was given up.
         """
         self.rewrite_scheduled = False
         try:
+            if self.state == STARTING:
+                self.manifest = self._folder().load_manifest() or Manifest()
             return self._begin_rewrite(self.state)
-        except OSError as error:
+        except (OSError, LogError) as error:
             self._count_failure(error)
             raise
 
@@ -392,7 +396,7 @@ class AppendOnly:
         self._update()
         self._engine.saver.other_job_ended()
 
-    def _count_failure(self, error: OSError) -> None:
+    def _count_failure(self, error: Exception) -> None:
         self._engine.log(b"the append-only file could not be rewritten: " + str(error).encode())
         self.last_rewrite_ok = False
         delay = min(_LONGEST_DELAY, _FIRST_DELAY << min(10, self.failures_in_a_row))

@@ -78,8 +78,14 @@ class Rewrite:
             logger.warning("parts of the append-only log that are not needed any more stay: %s", error)
 
     def give_up(self) -> None:
-        """Leave everything as it was before, but for the new increment. Never raises."""
+        """Leave everything as it was before, but for the new increment. Never raises; `discard` follows.
+
+        A step that runs in a thread comes to its end.
+        """
         self._given_up = True
         self.snapshot.cancel()
+
+    def discard(self) -> None:
+        """Remove what has been written, unless it is the base by now. Not while a step runs. Never raises."""
         if self._opened is not None:
             self._opened.discard()

@@ -88,6 +88,7 @@ class Logged:
             rewrite.commit()
         except OSError as error:
             append_only.fail_rewrite(error)
+            rewrite.discard()
             raise
         append_only.finish_rewrite()
         between()
