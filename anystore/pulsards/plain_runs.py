@@ -83,7 +83,9 @@ def _run_alike(
             log_slow(engine, session, entry, arguments, elapsed)
         kind = type(reply)
         if kind is bytes and len(reply) < _HEADERS:
-            out += (BULK_HEADERS[len(reply)], reply, b"\r\n")
+            out.append(BULK_HEADERS[len(reply)])
+            out.append(reply)
+            out.append(b"\r\n")
         elif kind is int:
             out.append(INTEGERS[reply] if 0 <= reply < _NUMBERS else b":%d\r\n" % reply)
         elif reply is OK:

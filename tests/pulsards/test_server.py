@@ -272,9 +272,11 @@ class TestTime:
             await ask(listening, "SUBSCRIBE", "__keyevent@0__:expired")
             await ask(stream, "SET", "later", "1", "PX", 60)
             await ask(stream, "SET", "soon", "1", "PX", 20)
+            received = b""
             with anyio.fail_after(5):
-                assert b"soon" in await listening.receive()
-                assert b"later" in await listening.receive()
+                while b"later" not in received:  # both at once, where the machine is slow
+                    received += await listening.receive()
+            assert b"soon" in received.partition(b"later")[0]
 
     async def test_a_storm_of_expiries_does_not_hold_the_loop(self) -> None:
         clock = ManualClock()
