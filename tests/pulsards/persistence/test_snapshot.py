@@ -39,8 +39,8 @@ class Stage:
         self.client.execute("SELECT", 1)
         self.client.execute("MSET", *(word for number in range(20) for word in (f"k{number}", number)))
         self.client.execute("SELECT", 0)
-        self.client.execute("EXPIRE", "l", 2)
-        self.client.execute("HPEXPIRE", "h", 1500, "FIELDS", 1, "a")
+        self.client.execute("EXPIRE", "list", 2)
+        self.client.execute("HPEXPIRE", "hash", 1500, "FIELDS", 1, "a")
 
     def begin(self) -> Snapshot:
         return Snapshot(self.engine, self.recorder, {b"a": b"b"})
@@ -107,15 +107,23 @@ class TestEverySequenceOfCommands:
     @example(
         before=[], during=split("SWAPDB 0 1", "FLUSHDB", "SWAPDB 1 2", "SELECT 2", "SET k1 x"), listed=False
     )
-    @example(before=[], during=split("SWAPDB 0 1", "DEL k1", "SELECT 1", "DEL l", "RPUSH l a"), listed=False)
-    @example(before=[], during=split("RENAME l m", "RPUSH m x", "MOVE h 5", "DEL m"), listed=False)
-    @example(before=[], during=[3.0, 1, *split("RPUSH l a")], listed=True)
+    @example(
+        before=[], during=split("SWAPDB 0 1", "DEL k1", "SELECT 1", "DEL list", "RPUSH list a"), listed=False
+    )
+    @example(before=[], during=split("RENAME list m", "RPUSH m x", "MOVE hash 5", "DEL m"), listed=False)
+    @example(before=[], during=[3.0, 1, *split("RPUSH list a")], listed=True)
     @example(
         before=split("SELECT 1"),
         during=[100, *split("FLUSHALL", "SET k1 x", "EXPIRE k1 10"), 50],
         listed=False,
     )
-    @example(before=[], during=split("MSET l x new y", "DEL h", "HSET h f v"), listed=False)
+    @example(before=[], during=split("MSET list x new y", "DEL hash", "HSET hash f v"), listed=False)
+    @example(before=[], during=[1.6, *split("HSET hash f v")], listed=True)
+    @example(before=[], during=split("XREADGROUP GROUP g bob COUNT 1 STREAMS grouped >"), listed=True)
+    @example(before=[], during=split("XACK grouped g 1-0", "XGROUP CREATECONSUMER stream g eve"), listed=True)
+    @example(
+        before=[], during=split("PFCOUNT hll", "EXPIRE ints 9", "PERSIST set", "GETEX str EX 5"), listed=True
+    )
     def test_the_image_is_of_the_moment_at_which_it_was_begun(
         self, before: list[Call | int | float], during: list[Call | int | float], listed: bool
     ) -> None:
@@ -254,11 +262,11 @@ class TestSeveralAtOnce:
         stage.fill()
         first, one = stage.begin(), data_of(stage.engine)
         stage.client.execute("SET", "new", 1)
-        stage.client.execute("DEL", "l")
+        stage.client.execute("DEL", "list")
         other = Recorder()
         second, two = Snapshot(stage.engine, other, {}), data_of(stage.engine)
         stage.client.execute("SET", "newer", 1)
-        stage.client.execute("DEL", "h", "new")
+        stage.client.execute("DEL", "hash", "new")
         last = data_of(stage.engine)
         for image in (second, first):
             while not image.finished:
@@ -276,7 +284,7 @@ class TestEnding:
         stage.fill()
         image = stage.begin()
         stage.client.execute("SET", "new", 1)
-        stage.client.execute("DEL", "l")
+        stage.client.execute("DEL", "list")
         if after:
             stage.client.execute(*after.split())
         expected = data_of(stage.engine)
