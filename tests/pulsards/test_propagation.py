@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from anystore import spec
 from anystore.pulsards.clock import ManualClock
+from anystore.pulsards.effects import effects
 from anystore.pulsards.propagation import Unit, encode_unit
+from anystore.spec import Argument as Node
+from tests.pulsards.call_values import commands_of_pulsards
 from tests.pulsards.peers import Argument, EngineClient
 
 
@@ -38,6 +44,30 @@ class Copied:
         return units
 
 
+def names_of(nodes: Sequence[Node]) -> Iterator[str]:
+    """The names and keywords of arguments, at any depth."""
+    for node in nodes:
+        yield node.token or node.name
+        yield from names_of(node.arguments)
+
+
+class TestTable:
+    def test_there_is_an_effect_of_commands_that_write_and_wait_or_name_a_time(self) -> None:
+        timed = {"EX", "PX", "seconds", "milliseconds", "unix-time-seconds", "unix-time-milliseconds", "ttl"}
+        wanted = {
+            name
+            for name in commands_of_pulsards()
+            if (row := spec.lookup(name)) is not None
+            and row.is_write
+            and (row.is_blocking or timed & set(names_of(row.arguments)))
+        }
+        assert {"blpop", "xreadgroup", "set", "hexpire", "restore"} <= wanted
+        assert {name for name in wanted if name.encode() not in effects()} == set()
+
+    def test_effects_are_of_commands_that_there_are(self) -> None:
+        assert {name.decode() for name in effects()} <= set(commands_of_pulsards())
+
+
 class TestUnits:
     def test_what_writes_is_told_as_it_came(self) -> None:
         assert Copied().run("SET a 1", "set b 2", "GET a", "DEL a b") == [
@@ -48,6 +78,12 @@ class TestUnits:
 
     def test_what_has_changed_nothing_is_not_told(self) -> None:
         assert Copied().run("DEL no", "SREM no x", "SET a 1 XX", "INCR a b", "LPUSHX no 1") == []
+
+    def test_a_key_that_is_set_twice_at_a_moment_that_is_past(self) -> None:
+        copied = Copied()
+        assert copied.run("SET a 1", "MSETEX 2 a 1 a 2 XX PXAT 1")[1:] == [
+            "0: DEL a; 0: MSETEX 2 a 1 a 2 PXAT 1"
+        ]
 
     def test_a_string_that_has_only_become_longer_is_told(self) -> None:
         assert Copied().run("BITFIELD a OVERFLOW FAIL SET u8 100 1000") == [

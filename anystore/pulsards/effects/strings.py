@@ -66,5 +66,7 @@ def adding(call: Call) -> Commands:
 
 @effect("msetex")
 def setting_many(call: Call) -> Commands:
-    """The options follow as many keys and values as the first argument says."""
-    return (absolute(call, 2 + 2 * int(call.arguments[1]))[0],)
+    """Without the condition, which has held: of a key that is there twice, at a moment that is past, it does not again."""
+    end = 2 + 2 * int(call.arguments[1])
+    told = absolute(call, end)[0]
+    return ([*told[:end], *(word for word in told[end:] if word.lower() not in (b"nx", b"xx"))],)
