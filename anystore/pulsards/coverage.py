@@ -25,8 +25,6 @@ PARTIAL: Final[Mapping[str, str]] = {
     "debug": "what tests of clients and of this server use; `DEBUG HELP` has it",
     "script|debug": "there is no debugger: `NO` is taken, `YES` and `SYNC` are refused",
     **dict.fromkeys(("module|load", "module|loadex", "module|unload"), _NO_MODULES),
-    "bitop": "`DIFF`, `DIFF1`, `ANDOR` and `ONE` of Redis 8.2",
-    **dict.fromkeys(("client|kill", "client|list"), "the negated filters of Valkey 9, `NOT-ID` and its like"),
     "replconf": "`rdb-filter-only`, and what Valkey's second channel for images needs",
     **dict.fromkeys(("asking", "readonly", "readwrite", "clusterscan"), _ONE_NODE),
 }

@@ -85,6 +85,7 @@ class Session(Context):
         "queue",
         "queue_broken",
         "queued_bytes",
+        "redirects",
         "shard_channels",
         "skip_replies",
         "tracking",
@@ -128,6 +129,7 @@ class Session(Context):
         self.skip_replies = 0
         self.no_evict = False
         self.no_touch = False
+        self.redirects = False  # whether it says that it can be sent to another node
         self.guarded = False
         self.tracking: Tracking | None = None
         self.deliver: Callable[[], None] = _nobody

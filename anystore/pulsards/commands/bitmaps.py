@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import reduce
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
 from operator import and_, or_, xor
 from typing import Final
 
@@ -21,7 +22,43 @@ _BAD_BIT: Final = b"ERR bit is not an integer or out of range"
 _NOT_ALL_CLEAR: Final = re.compile(rb"[^\x00]")
 _NOT_ALL_SET: Final = re.compile(rb"[^\xff]")
 _COMPLEMENT: Final = bytes(range(255, -1, -1))
-_OPERATIONS: Final = {b"and": and_, b"or": or_, b"xor": xor}
+
+
+def _one(numbers: Iterable[int]) -> int:
+    """The bits that are set in exactly one of the numbers. O(N)."""
+    once = more = 0
+    for number in numbers:
+        more |= once & number
+        once = (once ^ number) & ~more
+    return once
+
+
+def _diff(numbers: Iterable[int]) -> int:
+    first, *others = numbers
+    return first & ~reduce(or_, others)
+
+
+def _diff1(numbers: Iterable[int]) -> int:
+    first, *others = numbers
+    return reduce(or_, others) & ~first
+
+
+def _andor(numbers: Iterable[int]) -> int:
+    first, *others = numbers
+    return first & reduce(or_, others)
+
+
+_OPERATIONS: Final[dict[bytes, Callable[[Iterable[int]], int]]] = {
+    b"and": partial(reduce, and_),
+    b"or": partial(reduce, or_),
+    b"xor": partial(reduce, xor),
+    b"one": _one,
+    b"diff": _diff,
+    b"diff1": _diff1,
+    b"andor": _andor,
+}
+#: These hold the first string against all others: there must be some.
+_AGAINST_OTHERS: Final = frozenset((b"diff", b"diff1", b"andor"))
 
 
 def bit_offset(ctx: Context, text: bytes, width: int = 0) -> int:
@@ -161,8 +198,10 @@ def _find(value: bytes | bytearray, bit: int, start: int, end: int) -> int:
 
 @command("bitop")
 def bitop(ctx: Context, args: list[bytes]) -> int:
-    """BITOP AND | OR | XOR | NOT destination key [key …] → the length of the result. O(N).
+    """BITOP AND | OR | XOR | NOT | ONE destination key [key …] → the length of the result. O(N).
 
+    ONE sets the bits that exactly one of them has; BITOP DIFF | DIFF1 | ANDOR destination x y [y …] the bits of x that no y
+    has, those of any y that x has not, and those of x that any y has. (The latter four are of Redis 8.2.)
     Shorter strings are taken to go on in 0; an empty result removes the destination.
     """
     name = args[1].lower()
@@ -171,6 +210,8 @@ def bitop(ctx: Context, args: list[bytes]) -> int:
         raise CommandError(SYNTAX)
     if operation is None and len(args) != 4:
         raise CommandError(b"ERR BITOP NOT must be called with a single source key.")
+    if name in _AGAINST_OTHERS and len(args) < 5:
+        raise CommandError(b"ERR BITOP %b must be called with at least two source keys." % name.upper())
     db = ctx.db
     sources = [db.read_string(key) or b"" for key in args[3:]]
     size = max(map(len, sources))
@@ -184,7 +225,7 @@ def bitop(ctx: Context, args: list[bytes]) -> int:
     else:
         # Little-endian, so that shorter strings need no padding.
         numbers = (int.from_bytes(source, "little") for source in sources)
-        result = bytearray(reduce(operation, numbers).to_bytes(size, "little"))
+        result = bytearray(operation(numbers).to_bytes(size, "little"))
     db.set_value(target, result)
     db.changed(target, b"set", STRING)
     return size

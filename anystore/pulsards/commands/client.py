@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from anystore.pulsards.commands.client_filters import flags_of, parse_filters
 from anystore.pulsards.commands.connection import checked_client_name
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_subcommand
@@ -13,8 +13,6 @@ from anystore.pulsards.pausing import HeldCommand
 from anystore.pulsards.registry import command
 from anystore.pulsards.session import Session
 from anystore.resp.types import NO_REPLY, OK, ErrorReply, SimpleString, VerbatimString
-
-_TYPES = (b"normal", b"master", b"replica", b"slave", b"pubsub")
 
 
 @command("client|id")
@@ -51,36 +49,6 @@ def client_setinfo(ctx: Context, args: list[bytes]) -> SimpleString:
     return OK
 
 
-def _flags(session: Session) -> bytes:
-    flags = b""
-    if session.follower is not None and session.follower.attached:
-        flags += b"S"
-    if session.is_primary:
-        flags += b"M"
-    if session.monitoring:
-        flags += b"O"
-    if session.subscriptions:
-        flags += b"P"
-    if session.queue is not None:
-        flags += b"x"
-    if session.waiter is not None:
-        flags += b"b"
-    if session.lost_race:
-        flags += b"d"
-    if session.closing:
-        flags += b"A"
-    if session.address.startswith("/"):
-        flags += b"U"
-    tracking = session.tracking
-    if tracking is not None:
-        flags += b"t" + (b"R" if tracking.broken else b"") + (b"B" if tracking.broadcast else b"")
-    if session.no_evict:
-        flags += b"e"
-    if session.no_touch:
-        flags += b"T"
-    return flags or b"N"
-
-
 def _events(session: Session) -> bytes:
     """The file events of the connection: it is always read, and written to while something is left."""
     return b"rw" if session.has_output() or session.unsent_bytes else b"r"
@@ -97,7 +65,7 @@ def describe(session: Session) -> bytes:
         (b"name", session.name),
         (b"age", b"%d" % ((now - session.connected_at) // 1000)),
         (b"idle", b"%d" % ((now - session.last_active) // 1000)),
-        (b"flags", _flags(session)),
+        (b"flags", flags_of(session)),
         (b"db", b"%d" % session.db.index),
         (b"sub", b"%d" % len(session.channels)),
         (b"psub", b"%d" % len(session.patterns)),
@@ -127,16 +95,26 @@ def client_info(ctx: Context, args: list[bytes]) -> VerbatimString:
 
 @command("client|list")
 def client_list(ctx: Context, args: list[bytes]) -> VerbatimString:
-    """CLIENT LIST [TYPE type] [ID id …] — O(N) in the clients. Since 2.4."""
+    """CLIENT LIST [filter value …] — O(N) in the clients. Since 2.4; the filters are those of CLIENT KILL.
+
+    Redis 7 has TYPE type or ID id [id …] only, Valkey 9 has them all.
+    """
     sessions = list(ctx.engine.sessions.values())
-    if len(args) == 4 and args[2].lower() == b"type":
-        sessions = [session for session in sessions if _has_type(session, args[3])]
-    elif len(args) >= 4 and args[2].lower() == b"id":
+    if len(args) >= 4 and args[2].lower() == b"id" and (len(args) == 4 or all(map(_is_number, args[3:]))):
         wanted = [_client_id(text) for text in args[3:]]
         sessions = [ctx.engine.sessions[number] for number in wanted if number in ctx.engine.sessions]
-    elif len(args) != 2:
-        raise CommandError(SYNTAX)
+    else:
+        filters, skip_me = parse_filters(ctx, args[2:])
+        sessions = [
+            session
+            for session in sessions
+            if all(test(session) for test in filters) and not (skip_me and session is ctx.session)
+        ]
     return VerbatimString(b"".join(describe(session) + b"\n" for session in sessions))
+
+
+def _is_number(text: bytes) -> bool:
+    return parse_integer(text) is not None
 
 
 def _client_id(text: bytes) -> int:
@@ -144,21 +122,6 @@ def _client_id(text: bytes) -> int:
     if number is None or number <= 0:
         raise CommandError(b"ERR Invalid client ID")
     return number
-
-
-def _has_type(session: Session, name: bytes) -> bool:
-    kind = name.lower()
-    if kind not in _TYPES:
-        raise CommandError(b"ERR Unknown client type '%b'" % name)
-    return _type_of(session) == (b"replica" if kind == b"slave" else kind)
-
-
-def _type_of(session: Session) -> bytes:
-    if session.is_primary:
-        return b"master"
-    if session.follower is not None and session.follower.attached:
-        return b"replica"
-    return b"pubsub" if session.subscriptions else b"normal"
 
 
 @command("client|kill")
@@ -175,61 +138,15 @@ def client_kill(ctx: Context, args: list[bytes]) -> Any:
             raise CommandError(b"ERR No such client")
         victims[0].kill()
         return OK
-    tests, skip_me = _kill_filters(ctx, args[2:])
+    tests, skip_me = parse_filters(ctx, args[2:])
     victims = [
         other
         for other in ctx.engine.sessions.values()
-        if all(test(other) for test in tests) and not (skip_me and other is session)
+        if all(test(other) for test in tests) and not (skip_me is not False and other is session)
     ]
     for victim in victims:
         victim.kill()
     return len(victims)
-
-
-def _kill_filters(ctx: Context, options: list[bytes]) -> tuple[list[Callable[[Session], bool]], bool]:
-    if len(options) % 2:
-        raise CommandError(SYNTAX)
-    tests: list[Callable[[Session], bool]] = []
-    skip_me = True
-    for name, value in zip(options[::2], options[1::2], strict=True):
-        option = name.lower()
-        if option == b"skipme":
-            if value.lower() not in (b"yes", b"no"):
-                raise CommandError(SYNTAX)
-            skip_me = value.lower() == b"yes"
-        else:
-            tests.append(_kill_filter(ctx, option, value))
-    return tests, skip_me
-
-
-def _kill_filter(ctx: Context, option: bytes, value: bytes) -> Callable[[Session], bool]:
-    text = value.decode("utf-8", "surrogateescape")
-    if option == b"id":
-        number = parse_integer(value)
-        if number is None or number <= 0:
-            raise CommandError(b"ERR client-id should be greater than 0")
-        return lambda session: session.id == number
-    if option == b"addr":
-        return lambda session: session.address == text
-    if option == b"laddr":
-        return lambda session: session.local_address == text
-    if option == b"user":
-        user = ctx.engine.acl.users.get(value)
-        if user is None:
-            raise CommandError(b"ERR No such user '%b'" % value)
-        return lambda session: session.user is user
-    if option == b"type":
-        if value.lower() not in _TYPES:
-            raise CommandError(b"ERR Unknown client type '%b'" % value)
-        return lambda session: _has_type(session, value)
-    if option == b"maxage":
-        age = parse_integer(value)
-        if age is None:
-            raise CommandError(b"ERR maxage is not an integer or out of range")
-        if age <= 0:
-            raise CommandError(b"ERR maxage should be greater than 0")
-        return lambda session: session.engine.keyspace.now - session.connected_at >= age * 1000
-    raise CommandError(SYNTAX)
 
 
 @command("client|unblock")
@@ -278,6 +195,8 @@ def client_capa(ctx: Context, args: list[bytes]) -> SimpleString:
 
     What a client says it can do: `redirect` is the one there is, to another node, of which there is none here.
     """
+    if b"redirect" in map(bytes.lower, args[2:]):
+        ctx.session.redirects = True
     return OK
 
 
@@ -334,9 +253,10 @@ _HELP = [
         b"INFO",
         b"    This connection's line of LIST.",
         b"KILL <ip:port> | <filter> <value> [<filter> <value> ...]",
-        b"    Close connections. Filters: ADDR, LADDR, ID, TYPE, USER, MAXAGE, SKIPME.",
-        b"LIST [TYPE <type> | ID <id> [<id> ...]]",
-        b"    A line for each connection.",
+        b"    Close connections. Filters: ADDR, LADDR, IP, ID, TYPE, USER, NAME, DB, FLAGS, LIB-NAME, LIB-VER, CAPA,",
+        b"    each of these with NOT- in front as well; MAXAGE, IDLE, SKIPME.",
+        b"LIST [<filter> <value> [<filter> <value> ...]]",
+        b"    A line for each connection, or for those that all filters fit.",
         b"NO-EVICT (ON|OFF)",
         b"    Keep this connection when memory runs short.",
         b"NO-TOUCH (ON|OFF)",

@@ -63,7 +63,7 @@ def reset(ctx: Context, args: list[bytes]) -> SimpleString:
     session.name = b""
     session.muted = False
     session.skip_replies = 0
-    session.no_evict = session.no_touch = False
+    session.no_evict = session.no_touch = session.redirects = False
     engine.acl.log_out(session)
     return SimpleString(b"RESET")
 

@@ -120,7 +120,9 @@ class BitmapCommands(Commands[S]):
     def bitop(self, operation: str, dest: KeyT, *keys: KeyT) -> Awaitable[int]:
         """Combine strings bit by bit into `dest`; its length, that of the longest. O(N).
 
-        `operation` is `AND`, `OR`, `XOR`, or `NOT` with a single key; missing keys are all zeros.
+        `operation` is `AND`, `OR`, `XOR`, or `NOT` with a single key; missing keys are all zeros. Redis 8.2 and
+        pulsards have `ONE` (bits that one of the keys has alone), `DIFF` (bits of the first key that no other
+        has), `DIFF1` (bits of the others that the first has not) and `ANDOR` (bits of the first that another has).
         Since 2.6.0. https://valkey.io/commands/bitop/
         """
         arguments.some(keys, "BITOP", "keys")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -176,3 +177,46 @@ class TestSequences:
     def test_any_commands_do_the_same(self, lasting_peers: Differential, commands: list[Any]) -> None:
         start: list[Any] = ["SET s foobar", ("SET", "t", b"\0\xff\xf0"), "SETBIT u 33 1", "RPUSH list x"]
         run_sequence(lasting_peers, start, commands)
+
+
+class TestOperationsOfRedis8:
+    """Held against their definition, bit by bit: no server here has them."""
+
+    @pytest.mark.parametrize(
+        ("operation", "wanted"),
+        [
+            ("ONE", lambda first, others: first + sum(others) == 1),
+            ("DIFF", lambda first, others: first and not any(others)),
+            ("DIFF1", lambda first, others: any(others) and not first),
+            ("andor", lambda first, others: first and any(others)),
+        ],
+    )
+    @pytest.mark.parametrize("count", [2, 3, 4])
+    def test_bits(self, operation: str, wanted: Callable[[bool, list[bool]], bool], count: int) -> None:
+        client = EngineClient()
+        strings = [
+            bytes((number * step + step) % 251 for number in range(40 + 7 * step))
+            for step in range(1, count + 1)
+        ]
+        for number, text in enumerate(strings):
+            client.execute("SET", f"k{number}", text)
+        size = max(map(len, strings))
+        bits = [[bit == "1" for byte in text.ljust(size, b"\0") for bit in f"{byte:08b}"] for text in strings]
+        expected = "".join(
+            str(int(wanted(first, list(others)))) for first, *others in zip(*bits, strict=True)
+        )
+        keys = [f"k{number}" for number in range(count)]
+        assert client.execute("BITOP", operation, "to", *keys) == size
+        assert client.execute("GET", "to") == int(expected, 2).to_bytes(size, "big")
+        assert client.execute("BITOP", operation, "to", "no", "neither") == 0
+        assert client.execute("EXISTS", "to") == 0
+
+    def test_refusals(self) -> None:
+        client = EngineClient()
+        for operation in ("DIFF", "diff1", "ANDOR"):
+            text = f"ERR BITOP {operation.upper()} must be called with at least two source keys."
+            assert client.execute("BITOP", operation, "to", "k") == ("error", text)
+        client.execute("SET", "k", "x")
+        assert client.execute("BITOP", "ONE", "to", "k") == 1
+        client.execute("LPUSH", "l", 1)
+        assert client.execute("BITOP", "ONE", "to", "k", "l")[1].startswith("WRONGTYPE")
