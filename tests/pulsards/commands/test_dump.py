@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.persistence.crc64 import crc64
-from anystore.pulsards.persistence.rdb import dump_payload
+from anystore.pulsards.persistence.rdb import Value, dump_payload, load_payload
 from tests.pulsards.differential import Differential
 from tests.pulsards.peers import EngineClient, RealClient
+from tests.pulsards.persistence.rdb.test_payload import mutated
+from tests.pulsards.persistence.rdb.test_streams import streams
+from tests.pulsards.persistence.rdb.values import values
+from tests.pulsards.persistence.test_rdb_peers import plain as content
 from tests.servers import RealServer
 
 STRING = dump_payload(b"v")
@@ -203,3 +210,44 @@ def test_the_configured_limits_decide_the_encoding() -> None:
     client.execute("HSET", "small", "f", "1")
     assert payload[0] != client.execute("DUMP", "small")[0]
     assert EngineClient().execute("RESTORE", "hash", 0, payload) == b"OK"
+
+
+# What reads and changes a value of each type: none of them may fail for what a payload has brought.
+_USES = {
+    b"string": ["STRLEN v", "APPEND v x", "SETBIT v 3 1"],
+    b"list": ["LRANGE v 0 -1", "LPUSH v x", "RPOP v", "LINDEX v 0"],
+    b"set": ["SMEMBERS v", "SADD v 7", "SPOP v", "SRANDMEMBER v"],
+    b"zset": ["ZRANGE v 0 -1 WITHSCORES", "ZADD v 1 x", "ZPOPMIN v", "ZRANGEBYSCORE v -inf +inf"],
+    b"hash": ["HGETALL v", "HSET v f x", "HRANDFIELD v 2 WITHVALUES", "HPTTL v FIELDS 1 f", "HDEL v f"],
+    b"stream": [
+        "XINFO STREAM v FULL",
+        "XADD v MAXLEN ~ 5 * f x",
+        "XREAD COUNT 5 STREAMS v 0",
+        "XGROUP CREATE v other $",
+        "XREADGROUP GROUP other me STREAMS v >",
+        "XTRIM v MAXLEN 1",
+    ],
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(value=values | streams(), data=st.data(), version=st.sampled_from([10, 12, 80]))
+def test_hostile_payloads_are_refused_or_are_values_like_any_other(
+    value: Value, data: st.DataObject, version: int
+) -> None:
+    body = mutated(dump_payload(value)[:-10], data) + struct.pack("<H", version)
+    payload = body + struct.pack("<Q", crc64(body))
+    client = EngineClient()
+    reply = client.execute("RESTORE", "v", 0, payload)
+    if reply != b"OK":
+        assert reply == ("error", "ERR Bad data format")
+        return
+    again = client.execute("DUMP", "v")
+    if again is not None:  # as a hash whose fields have all expired is
+        assert client.execute("RESTORE", "copy", 0, again) == b"OK"
+        assert content(load_payload(client.execute("DUMP", "copy"))) == content(load_payload(again))
+    kind = client.execute("TYPE", "v")
+    for line in _USES.get(kind, []):
+        reply = client.execute(*line.split())
+        # An ID may be at its highest already; that is said, not a failure.
+        assert not isinstance(reply, tuple) or reply[0] != "error" or "ID" in reply[1], line

@@ -93,8 +93,8 @@ class FileReader:
     def _read(self, data: bytes, whole: int) -> Iterator[Event]:
         end = len(data)
         position = self._position = 0
+        reader = RdbReader(data, 0, whole or end)
         while position < end:
-            reader = RdbReader(data, position, whole or end)
             try:
                 event = self._header(reader) if not self.version else self._record(reader)
             except Shortage as shortage:
@@ -107,7 +107,9 @@ class FileReader:
                 return
             except RdbError as error:
                 raise RdbError(error.reason, self._base + reader.position) from None
-            whole = 0
+            if whole:
+                whole = 0
+                reader = RdbReader(data, reader.position)
             start, position = position, reader.position
             self._position = position
             if event is None:

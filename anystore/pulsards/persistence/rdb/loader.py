@@ -27,6 +27,7 @@ class Loader:
         `replace`: keys and libraries of the file take the place of those that are there, which otherwise is an error.
         """
         self._engine = engine
+        self._databases = engine.keyspace.databases
         self._keep_expired = keep_expired
         self._replace = replace
         #: What the file says of itself.
@@ -50,7 +51,9 @@ class Loader:
             self._take_library(event.source)
 
     def _take_entry(self, event: Entry) -> None:
-        database = self._database(event.database)
+        if event.database >= len(self._databases):
+            self._check_database(event.database)
+        database = self._databases[event.database]
         when = event.expires_at
         if when is not None and not self._keep_expired and when <= database.keyspace.now:
             self.expired += 1
@@ -80,12 +83,8 @@ class Loader:
         for told in keyspace.touch_watchers:
             told(database, key)
 
-    def _database(self, index: int) -> Database:
-        self._check_database(index)
-        return self._engine.keyspace.databases[index]
-
     def _check_database(self, index: int) -> None:
-        count = len(self._engine.keyspace.databases)
+        count = len(self._databases)
         if index >= count:
             raise RdbError(
                 f"the file has a database {index}, and there are {count} here: see the directive databases"
