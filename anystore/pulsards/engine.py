@@ -242,6 +242,8 @@ class Engine:
         if self.keyspace.now >= self.saver.watch_from:
             self.saver.look(at_rest=False)
         self.deliver_outbox()
+        if self.replication.waits.waiting and self.replication.waits.try_all():
+            return self.flush()
         if self.keyspace.nearest < self._announced_due:
             self._announced_due = self.keyspace.nearest
             for earlier in tuple(self.due_watchers):

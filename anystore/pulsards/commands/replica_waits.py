@@ -43,13 +43,16 @@ def waitaof(ctx: Context, args: list[bytes]) -> Any:
     timeout = _timeout(args[3])
     if replication.following is not None:
         raise CommandError(_ON_REPLICA % (b"WAITAOF", b""))
-    if local and replication.fsynced_offset() is None:
+    append_only = ctx.engine.append_only
+    log = append_only.log
+    if local and append_only.state == "off":
         raise CommandError(b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.")
     offset = ctx.session.written_offset
+    # What others have written since is waited for, too: the log does not tell whose is what.
+    written = log.appended
 
     def reached() -> list[int]:
-        fsynced = replication.fsynced_offset()
-        here = fsynced is not None and fsynced >= offset
+        here = append_only.state == "on" and log.synced >= written
         return [int(here), replication.followers.count_fsynced(offset)]
 
     return replication.waits.reply_or_wait(

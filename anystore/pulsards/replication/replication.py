@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from anystore.pulsards.errors import CommandError
+from anystore.pulsards.persistence.aof import LogError
 from anystore.pulsards.propagation import Unit, encode_unit
+from anystore.pulsards.replication.disk_progress import DiskProgress
 from anystore.pulsards.replication.failover import Failover
 from anystore.pulsards.replication.followers import Follower, Followers
 from anystore.pulsards.replication.following import Following
@@ -56,10 +58,7 @@ class Replication:
         self.selected = -1
         #: Told when another primary is to be followed, or none: by whoever opens the connections.
         self.on_change: Callable[[], None] = _nobody
-        #: Told after all data have been replaced by those of a primary.
-        self.on_replaced: dict[Callable[[], None], None] = {}
-        #: Up to which offset the stream is on this server's disk; None where it keeps no file of it.
-        self.fsynced_offset: Callable[[], int | None] = _nothing_on_disk
+        self._disk = DiskProgress(engine)
         self.full_syncs = self.partial_syncs = self.partial_refused = 0
         self._min_replicas = 0
         self._max_lag = 10
@@ -67,6 +66,10 @@ class Replication:
 
     def _new_id(self) -> bytes:
         return b"%040x" % self._engine.random.getrandbits(160)
+
+    def fsynced_offset(self) -> int | None:
+        """Up to which offset the stream is on this server's disk; None where it keeps no log."""
+        return self._disk.read(self.history.offset)
 
     # Settings
 
@@ -212,8 +215,11 @@ class Replication:
         self.history.replace(history, offset)
         self.history.keep(self._engine.config.values["repl-backlog-size"])
         self._linked()
-        for told in tuple(self.on_replaced):
-            told()
+        self._disk.restart()
+        try:
+            self._engine.append_only.restart()
+        except (OSError, LogError) as error:
+            logger.error("the append-only file cannot be begun anew with the primary's data: %s", error)
 
     def _linked(self) -> None:
         self.failover.linked()
@@ -342,10 +348,6 @@ class Replication:
                 self.history.backlog = None
         self.followers.run_due()
         self.failover.run_due()
-
-
-def _nothing_on_disk() -> int | None:
-    return None
 
 
 def _nobody() -> None:

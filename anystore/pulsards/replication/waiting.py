@@ -69,13 +69,18 @@ class ReplicaWaits:
         self._replication.followers.ask = True
         return NO_REPLY
 
-    def try_all(self) -> None:
-        """Something has been acknowledged, or a replica has gone. O(N) in those that wait, each O(replicas)."""
+    def try_all(self) -> bool:
+        """Something has been acknowledged or synced, or a replica has gone; whether anybody need not wait any longer.
+
+        O(N) in those that wait, each O(replicas).
+        """
+        before = len(self.waiting)
         for waiter in tuple(self.waiting):
             reply = waiter.reply()
             waiter.timeout_reply = reply
             if waiter.enough(reply):
                 waiter.session.unpark(reply)
+        return len(self.waiting) < before
 
 
 def _never(session: Session, key: bytes) -> Any:

@@ -200,6 +200,36 @@ async def test_wait_for_a_real_server(real: RealServer, anyio_backend: str) -> N
             assert await execute(here, "WAIT", 2, 10) == 1
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_waiting_for_disks(tmp_path: Path, anyio_backend: str) -> None:
+    """A log on either side, of ours and of Valkey's; a full sync begins ours anew."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    first, second = (str(tmp_path / name) for name in ("first", "second"))
+    async with pulsards(dir=first, appendonly="yes", appendfsync="always") as (server, primary):
+        async with pulsards(dir=second, appendonly="yes") as (_, replica):
+            await execute(replica, "SET", "mine", "goes")
+            await run(primary, seed())
+            await execute(replica, "REPLICAOF", "127.0.0.1", server.engine.port)
+            await linked(replica)
+            await execute(primary, "SET", "a", "1")
+            assert await execute(primary, "WAITAOF", 1, 1, 30000) == [1, 1]
+            found = await anyio.to_thread.run_sync(contents, replica)
+        async with pulsards(dir=second, appendonly="yes") as (_, restarted):
+            assert await anyio.to_thread.run_sync(contents, restarted) == found
+        with real_server("valkey", "--appendonly", "yes") as real, client_of(real) as there:
+            await execute(there, "REPLICAOF", "127.0.0.1", server.engine.port)
+            await linked(there)
+            await execute(primary, "SET", "a", "2")
+            assert await execute(primary, "WAITAOF", 1, 1, 30000) == [1, 1]
+            await execute(there, "REPLICAOF", "NO", "ONE")
+            await execute(primary, "REPLICAOF", "127.0.0.1", real.port)
+            await linked(primary)
+            await execute(there, "SET", "a", "3")
+            assert await execute(there, "WAITAOF", 0, 1, 30000) == [1, 1]
+            assert await execute(primary, "GET", "a") == b"3"
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_with_tls(tmp_path: Path, anyio_backend: str) -> None:
     """The primary is served by the driver of streams then: the image goes on as its client takes it."""
@@ -210,7 +240,7 @@ async def test_with_tls(tmp_path: Path, anyio_backend: str) -> None:
         try:
             await run(
                 primary,
-                [*seed(), *(("SET", f"key:{number}", random.randbytes(5000)) for number in range(800))],
+                [*seed(), *(("SET", f"key:{number}", random.randbytes(5000)) for number in range(300))],
             )
             async with pulsards(tls_replication="yes", tls_ca_cert_file=made.authority, **own) as (
                 _,

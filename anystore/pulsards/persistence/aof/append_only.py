@@ -143,7 +143,7 @@ class AppendOnly:
             loaded = True
             logger.info("loaded %s in %.3f seconds", folder, progress.seconds)
         finally:
-            engine.keyspace.follows = False
+            engine.keyspace.follows = engine.replication.following is not None
             if not loaded:
                 engine.keyspace.flush_all()
                 engine.libraries.flush()
