@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -128,6 +129,8 @@ async def _serve(server: PulsarDS) -> None:
 
 async def _serve_until_stopped(server: PulsarDS) -> None:
     async with server:
+        # What there is by now stays, most of it: collections need not walk it again and again.
+        gc.freeze()
         with _pid_file(server.config.values["pidfile"]):
             logger.info("ready to accept connections on %s", ", ".join(server.addresses))
             if server.engine.storage is None:

@@ -37,7 +37,7 @@ from anystore.redis.entries import STREAM_ERRORS, Baton, Bundle, ConnectionLost,
 from anystore.redis.outgoing import Outgoing, Part
 from anystore.redis.timekeeper import Timekeeper
 from anystore.resp.replies import NOT_ENOUGH, PushNotification, ReplyParser
-from anystore.streams import NowaitStream
+from anystore.streams import RECEIVE_BYTES, NowaitStream
 
 __all__ = ("Connection", "ConnectionStatistics", "Spawn")
 
@@ -46,6 +46,8 @@ Spawn: TypeAlias = Callable[..., Any]
 
 IN_FLIGHT: Final = 16_384
 """Requests that may wait for a reply at a time: far more than keep a server busy, and bounded memory."""
+MORE_BYTES: Final = 4 * RECEIVE_BYTES
+"""How much is received at once of a large reply; more gave nothing."""
 REPLIES_A_TURN: Final = 2_000
 """Replies to give out before other tasks get their turn: about a millisecond's work."""
 HEALTH_SECONDS: Final = 5.0
@@ -249,14 +251,18 @@ class Connection:
 
     async def _read_until(self, waiter: Waiter) -> None:
         parser, receive = self._parser, self._stream.receive
+        size = RECEIVE_BYTES
         while not waiter.done():
             if self._more:
                 await self._turn()
             else:
                 try:
-                    parser.feed(await receive())
+                    data = await receive(size)
                 except anyio.WouldBlock:  # interrupted: a time limit has passed
                     continue
+                parser.feed(data)
+                if len(data) == size:
+                    size = MORE_BYTES  # there is much to come, so with fewer calls
                 self._received += 1
             self._more = self._give_out()
             if self._for_room and len(self._fifo) < IN_FLIGHT:
