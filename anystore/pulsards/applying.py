@@ -99,6 +99,8 @@ class Applier:
             queue.append((self._engine.resolve_plainly(arguments), arguments))
 
     def _admitted(self, arguments: list[bytes]) -> CommandEntry:
+        if not arguments:
+            raise CommandError(b"ERR a command without a name")
         entry = self._engine.resolve_plainly(arguments)
         if not entry.writes and entry.name not in _ADMITTED:
             raise CommandError(
@@ -109,4 +111,4 @@ class Applier:
 
 def _index(text: bytes, count: int, otherwise: int) -> int:
     """The database that a SELECT in a transaction will select, which fails only then where there is none."""
-    return int(text) if text.isdigit() and int(text) < count else otherwise
+    return int(text) if text.isdigit() and len(text) < 10 and int(text) < count else otherwise

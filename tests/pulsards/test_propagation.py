@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from anystore import spec
 from anystore.pulsards.clock import ManualClock
@@ -10,6 +12,7 @@ from anystore.pulsards.effects import effects
 from anystore.pulsards.propagation import Unit, encode_unit
 from anystore.spec import Argument as Node
 from tests.pulsards.call_values import commands_of_pulsards
+from tests.pulsards.calls import CallMaker
 from tests.pulsards.peers import Argument, EngineClient
 
 
@@ -232,6 +235,40 @@ class TestApplying:
             reply = client.engine.apply(0, command)
             assert reply.startswith(b"ERR"), command
 
+    def test_what_older_servers_tell(self) -> None:
+        client = EngineClient()
+        for command in (
+            (b"EVAL", b"return redis.call('SET', KEYS[1], ARGV[1])", b"1", b"a", b"1"),
+            (b"XADD", b"s", b"MAXLEN", b"=", b"1", b"LIMIT", b"10", b"5-0", b"a", b"1"),
+            (b"XTRIM", b"s", b"MAXLEN", b"=", b"0", b"LIMIT", b"10"),
+        ):
+            client.engine.apply(0, list(command))
+        assert client.execute("GET", "a") == b"1"
+        assert client.execute("XLEN", "s") == 0
+        assert client.execute("XINFO", "STREAM", "s")[7] == b"5-0"
+
+    def test_a_broken_transaction_does_nothing(self) -> None:
+        client = EngineClient()
+        for command in ([b"MULTI"], [b"SET", b"a", b"1"], [b"NOSUCH"]):
+            client.engine.apply(0, command)
+        assert client.engine.apply(0, [b"EXEC"]).startswith(b"EXECABORT")
+        assert client.engine.apply(99, [b"SET", b"a", b"1"]) == b"ERR DB index is out of range"
+        assert client.execute("DBSIZE") == 0
+
+    def test_nothing_hostile_brings_it_down(self) -> None:
+        chance = random.Random(1)
+        maker = CallMaker(chance.randrange, commands_of_pulsards(), hostility=40)
+        client = EngineClient()
+        client.engine.apply(0, [])
+        for _ in range(4000):
+            call = maker.call()
+            if maker.chance(5):
+                call = [chance.choice((b"MULTI", b"EXEC", b"DISCARD", b"SELECT")), *call[1:2]]
+            if call[0].lower() not in _ENDLESS:
+                client.engine.apply(chance.choice((0, 0, 1, -1, 2**40)), call)
+        client.engine.flush()
+        assert client.execute("PING") == b"PONG"
+
     def test_it_asks_nobody(self) -> None:
         client = EngineClient(maxmemory="1", requirepass="secret")
         assert client.engine.apply(0, [b"SET", b"a", b"1"]) == b"OK"
@@ -243,6 +280,10 @@ class TestApplying:
         client.engine.apply(0, [b"RPUSH", b"l", b"1"])
         client.engine.flush()
         assert client.receive() == [b"l", b"1"]
+
+
+#: With hostile offsets these take their time, and memory.
+_ENDLESS: Final = {b"setbit", b"setrange", b"bitfield", b"pfselftest"}
 
 
 class TestFollowing:

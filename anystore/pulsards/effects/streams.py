@@ -29,7 +29,7 @@ def _options(arguments: list[bytes]) -> _Options:
     position = 2
     while position < len(arguments):
         option = arguments[position].lower()
-        if option in (b"maxlen", b"minid"):
+        if option in (b"maxlen", b"minid") and position + 1 < len(arguments):
             position += 1
             if arguments[position] == b"~":
                 approximate = position
