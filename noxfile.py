@@ -29,7 +29,7 @@ nox.options.download_python = "never"
 # A Python that is not there is left out, but not all of them.
 nox.options.error_on_missing_interpreters = not AVAILABLE
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "programs", "tests", "docs"]
+nox.options.sessions = ["lint", "types", "programs", "tests", "fuzz", "docs"]
 
 
 def group(name: str) -> list[str]:
@@ -77,6 +77,13 @@ def programs(session: nox.Session, programs: str) -> None:
         environment["NODE_PATH"] = f"{folder}/node_modules"
     # Warnings are theirs, not ours.
     session.run("pytest", "-n0", "-W", "ignore", "tests/programs", *session.posargs, env=environment)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """A minute of hostile clients; arguments go to the fuzzer, `--seconds 3600` among them."""
+    session.install(".[trio,uvloop]", *group("test"))
+    session.run("python", "-m", "fuzzing", *session.posargs)
 
 
 @nox.session

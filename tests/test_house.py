@@ -15,7 +15,7 @@ PACKAGE = ROOT / "anystore"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 OURS = [
     path
-    for folder in ("anystore", "tests", "examples", "benchmarks")
+    for folder in ("anystore", "tests", "examples", "benchmarks", "fuzzing")
     for path in (ROOT / folder).rglob("*.py")
 ]
 TEXTS = [

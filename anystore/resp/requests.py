@@ -10,6 +10,7 @@ Source: the "Redis serialization protocol specification", sections "Sending comm
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import Any, Final
 
@@ -28,6 +29,10 @@ MAX_BULK_UNAUTHENTICATED: Final = 16384
 _ASTERISK: Final = 42
 _DOLLAR: Final = 36
 _PARTIAL: Final = object()
+#: hiredis makes a list of all the arguments that are announced before it has seen one of them: with 2**31, that takes
+#: more memory than there is. So whatever announces a million or more, be it in the midst of a value, is left to the
+#: parser below.
+_ANNOUNCES_MANY: Final = re.compile(rb"\*\d{7}")
 
 
 class RequestParser:
@@ -41,6 +46,7 @@ class RequestParser:
         "_arguments",
         "_buffer",
         "_bulk",
+        "_held",
         "_missing",
         "_reader",
         "_searched",
@@ -60,14 +66,15 @@ class RequestParser:
         self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
         self._buffer = bytearray()
         self._arguments: list[bytes] = []
+        self._held = 0  # bytes of these
         self._missing = 0  # arguments of the current command still to come
         self._bulk = -1  # length of the argument being read; -1 when its length line is still to come
         self._searched = 0  # bytes of the buffer already known to hold no line end
 
     @property
     def buffered(self) -> int:
-        """Bytes received that do not make a whole command yet."""
-        return len(self._buffer) + sum(map(len, self._arguments))
+        """Bytes received that do not make a whole command yet, and eight for the place of each argument in its list."""
+        return len(self._buffer) + self._held + 8 * len(self._arguments)
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """Take received bytes and return the commands they complete. Linear in the size of `data`."""
@@ -100,6 +107,11 @@ class RequestParser:
     def _whole(self, data: bytes) -> list[list[bytes]] | None:
         """The commands in `data`, which begins with `*`; None if that is not whole commands and nothing else."""
         count = data.count(b"\r\n*") + 1
+        if count > 1:
+            if _ANNOUNCES_MANY.search(data) is not None:
+                return None
+        elif data[2:3] != b"\r" and data.find(b"\n", 2, 9) < 0:
+            return None
         reader = self._reader
         try:
             if count > 1:
@@ -129,12 +141,14 @@ class RequestParser:
                 if following >= 0 and not self._missing:
                     commands.append(self._arguments)
                     self._arguments = []
+                    self._held = 0
             if following < 0:
                 break
             position = following
         if self.error is not None:
             self._buffer.clear()
             self._arguments = []
+            self._held = 0
         elif position:
             del self._buffer[:position]
         self.partial = bool(self._buffer or self._missing)
@@ -213,6 +227,7 @@ class RequestParser:
             return -1
         with memoryview(self._buffer) as view:
             self._arguments.append(bytes(view[position:end]))
+            self._held += end - position
         self._bulk = -1
         self._missing -= 1
         return end + 2

@@ -334,6 +334,13 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
     ),
     Difference(
         "valkey",
+        "readonly readwrite",
+        "Valkey lets any client say that it reads from replicas, as it can send clients on without cluster mode",
+        ("READONLY",),
+        ours="cluster support disabled",
+    ),
+    Difference(
+        "valkey",
         "getex",
         "Valkey reads the time before it looks at the key",
         ("GETEX no EX x",),

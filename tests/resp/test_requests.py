@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 
 import hiredis
@@ -150,6 +151,27 @@ class TestMalformed:
         parser = RequestParser()
         parser.feed(b"*1000000\r\n$500000000\r\nab")
         assert parser.buffered == 2
+
+    @pytest.mark.parametrize(
+        "before", [b"", b"*1\r\n$4\r\nPING\r\n", b"*2\r\n$3\r\nGET\r\n", b"*2\r\n$1\r\na\r\n$2\r\n\r\n\r\n"]
+    )
+    @pytest.mark.parametrize("count", [1_000_000, 2**31 - 1, 2**63])
+    def test_nor_does_an_announced_count(self, before: bytes, count: int) -> None:
+        """The fuzzer found that hiredis makes a list of that many places at once."""
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        parser = RequestParser()
+        parser.feed(before + b"*%d\r\n$1\r\na\r\n" % count)
+        assert parser.buffered < 10
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 4 * 1024  # in KB
+
+    def test_what_arrives_in_pieces_is_counted_as_it_comes(self) -> None:
+        parser = RequestParser()
+        parser.feed(b"*5000\r\n")
+        for number in range(4999):
+            assert parser.buffered == (2 + 8) * number
+            parser.feed(b"$2\r\nab\r\n")
+        assert len(parser.feed(b"$2\r\nab\r\n")[0]) == 5000
+        assert parser.buffered == 0
 
 
 class TestInline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anystore.pulsards.commands.client_filters import flags_of, parse_filters
-from anystore.pulsards.commands.connection import checked_client_name
+from anystore.pulsards.commands.connection import checked_client_name, is_one_word
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_subcommand
 from anystore.pulsards.numbers import parse_integer
@@ -40,7 +40,7 @@ def client_setinfo(ctx: Context, args: list[bytes]) -> SimpleString:
     attribute = args[2].lower()
     if attribute not in (b"lib-name", b"lib-ver"):
         raise CommandError(b"ERR Unrecognized option '%b'" % args[2])
-    if any(byte < 33 or byte > 126 for byte in args[3]):
+    if not is_one_word(args[3]):
         raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % args[2])
     if attribute == b"lib-name":
         ctx.session.library_name = args[3]

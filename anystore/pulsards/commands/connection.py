@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from anystore.pulsards.commands.arguments import integer_between
 from anystore.pulsards.context import Context
@@ -11,6 +11,8 @@ from anystore.pulsards.identity import REDIS_NAME, REDIS_VERSION
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.registry import command
 from anystore.resp.types import OK, PONG, SimpleString
+
+_PRINTABLE: Final = bytes(range(33, 127))
 
 
 @command("ping")
@@ -136,8 +138,13 @@ def _hello_options(options: list[bytes]) -> tuple[tuple[bytes, bytes] | None, by
     return credentials, name
 
 
+def is_one_word(text: bytes) -> bool:
+    """Whether there is nothing in a text but printable ASCII without spaces. O(n), and quick for a hostile megabyte."""
+    return not text.translate(None, _PRINTABLE)
+
+
 def checked_client_name(name: bytes) -> bytes:
     """The name, refused where CLIENT LIST could not show it as one word."""
-    if any(byte < 33 or byte > 126 for byte in name):
+    if not is_one_word(name):
         raise CommandError(b"ERR Client names cannot contain spaces, newlines or special characters.")
     return name

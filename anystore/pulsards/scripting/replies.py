@@ -23,8 +23,9 @@ from anystore.resp.types import (
 )
 
 #: Tables nested deeper end in an error where the next one would stand. Redis' own limit is about 8000, that of
-#: its VM's stack; here it is what any encoder of replies takes without overrunning Python's.
-DEEPEST_RESULT: Final = 200
+#: its VM's stack; here it is what any encoder of replies takes without overrunning Python's, nested maps
+#: (four frames each) included.
+DEEPEST_RESULT: Final = 150
 
 _LARGEST_INTEGER_TEXT: Final = 2**62
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")

@@ -24,6 +24,7 @@ from anystore.resp.types import (
     SimpleString,
     VerbatimString,
 )
+from tests.pulsards.peers import EngineClient
 
 #: What a command returns, and what a script hands back of it under RESP2 and RESP3.
 REPLIES = (
@@ -112,6 +113,26 @@ def test_results_are_as_deep_as_encoders_take() -> None:
         (result,) = result
         depth += 1
     assert (depth, result) == (DEEPEST_RESULT, ErrorReply(b"ERR reached lua stack limit"))
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize(
+    "script",
+    [
+        "local t = {map = {}} t.map[t] = t return t",
+        "local t = {map = {}} t.map.x = t return t",
+        "local t = {set = {}} t.set[t] = true return t",
+        "local t = {} t[1] = t return t",
+        "local t = {} for i = 1, 200000 do t = {t} end return t",
+    ],
+)
+def test_a_table_without_a_bottom_ends_nothing_but_its_script(script: str, protocol: int) -> None:
+    """The fuzzer found that maps took more of Python's stack than lists."""
+    client = EngineClient()
+    client.execute("HELLO", protocol)
+    reply = client.execute("EVAL", f"redis.setresp({protocol}) {script}", 0)
+    assert "internal error" not in repr(reply)
+    assert client.execute("PING") == b"PONG"
 
 
 def _interrupt(*_: object) -> Any:
