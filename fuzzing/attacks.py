@@ -313,7 +313,6 @@ _SCRIPTS: Final = (
     "local function f(...) return f(1, ...) + 1 end return f()",
     "return string.rep('x', 2^31)",
     "local s = 'x' while #s < 2^34 do s = s .. s end return #s",
-    "local t = {} while true do t[#t + 1] = #t .. 'x' end",
     "local t = {} while true do t[#t + 1] = {} end",
     "local t = {} t[1] = t return t",
     "local t = {} for i = 1, 200000 do t = {t} end return t",
