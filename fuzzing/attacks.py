@@ -318,6 +318,7 @@ _SCRIPTS: Final = (
     "local t = {} for i = 1, 200000 do t = {t} end return t",
     "local t = {} for i = 1, 1000000 do t[i] = i end return t",
     "local t = {} for i = 1, 200000 do t = {t} end return cjson.encode(t)",
+    "local t = {} t[1] = t t[2] = t return t",
     "local t = {} t[1] = t return cjson.encode(t)",
     "local t = {} t[1] = t return cmsgpack.pack(t)",
     "return cjson.decode(('['):rep(1000000))",

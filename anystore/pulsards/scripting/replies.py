@@ -26,6 +26,9 @@ from anystore.resp.types import (
 #: its VM's stack; here it is what any encoder of replies takes without overrunning Python's, nested maps
 #: (four frames each) included.
 DEEPEST_RESULT: Final = 150
+#: Tables in one result: one that holds another one twice, which holds the next one twice, and so on, has no end
+#: otherwise. What comes after the last one, or after one that is nested too deep, is an error where it would stand.
+MOST_TABLES: Final = 1 << 21
 
 _LARGEST_INTEGER_TEXT: Final = 2**62
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
@@ -128,9 +131,11 @@ class LuaToReply:
         self._table_type: Any = table_type
         #: The error replies in results, and of each whether it is a command's, which has counted it.
         self.errors: list[tuple[bytes, bool]] = []
+        self._tables_left = MOST_TABLES
 
     def __call__(self, value: Any, protocol: int) -> Any:
         """A script's result as a reply; `protocol` is the RESP version that the script has chosen. O(n)."""
+        self._tables_left = MOST_TABLES
         return self._convert(value, protocol, 0)
 
     def _convert(self, value: Any, protocol: int, depth: int) -> Any:
@@ -147,8 +152,10 @@ class LuaToReply:
             return int(value) if isfinite(value) and -(2.0**63) <= value < 2.0**63 else INT64_MIN
         if kind is not self._table_type:
             return None  # functions, coroutines, cjson.null
-        if depth >= DEEPEST_RESULT:
+        if depth >= DEEPEST_RESULT or not self._tables_left:
+            self._tables_left = 0
             return ErrorReply(b"ERR reached lua stack limit")
+        self._tables_left -= 1
         return self._from_table(list(value.items()), protocol, depth + 1)
 
     def _from_table(self, pairs: list[tuple[Any, Any]], protocol: int, depth: int) -> Any:
