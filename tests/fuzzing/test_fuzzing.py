@@ -52,7 +52,9 @@ class TestWhatItNotices:
     def test_a_server_that_is_gone(self) -> None:
         with ServerUnderTest() as running:
             running.check()
-            psutil.Process(running.process_id).send_signal(signal.SIGKILL)
+            process = psutil.Process(running.process_id)
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=30)
             with pytest.raises(Fault, match="it is gone"):
                 running.check()
             with pytest.raises(Fault, match="nobody in"):

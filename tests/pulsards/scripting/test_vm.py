@@ -132,7 +132,9 @@ def test_a_table_without_a_bottom_ends_nothing_but_its_script(script: str, proto
     client = EngineClient()
     client.execute("HELLO", protocol)
     client.send("EVAL", f"redis.setresp({protocol}) {script}", 0)
-    reply = client.session.take_output()  # as it is: a map that is a key of a map is nothing that Python could hold
+    reply = (
+        client.session.take_output()
+    )  # as it is: a map that is a key of a map is nothing that Python could hold
     assert b"lua stack limit" in reply
     assert client.execute("PING") == b"PONG"
 
