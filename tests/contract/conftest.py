@@ -90,7 +90,15 @@ VALKEY = (7, 4, 99)
 # What came with Redis 8 is not in the real servers here.
 REDIS_8 = frozenset(("xackdel", "xdelex"))
 # What Redis 7.0 lacks of what Valkey 9.1 has: Valkey's own, and what both got after they had parted.
-AFTER_REDIS_7 = REDIS_8 | {"delifeq", "hgetdel", "hgetex", "hsetex", "msetex"}
+AFTER_REDIS_7 = REDIS_8 | {
+    "commandlog|get",
+    "delifeq",
+    "hgetdel",
+    "hgetex",
+    "hsetex",
+    "msetex",
+    "script|show",
+}
 
 
 def _targets() -> list[Target]:

@@ -111,3 +111,20 @@ async def test_modules(client: Any) -> None:
         await client.module_loadex("/nothing.so", ["a", "1"], ["x"])
     with pytest.raises(ResponseError, match="MODULE command not allowed"):
         await client.module_unload("nothing")
+
+
+@pytest.mark.needs("commandlog|get")
+async def test_command_logs(client: Any) -> None:
+    await client.config_set("commandlog-request-larger-than", 1000)
+    try:
+        assert await client.commandlog_reset("LARGE-REQUEST") is True
+        await client.set("k", b"x" * 2000)
+        assert await client.commandlog_len("LARGE-REQUEST") == 1
+        [entry] = await client.commandlog_get(-1, "LARGE-REQUEST")
+        assert entry["value"] >= 2000
+        assert entry["command"].startswith(b"SET k xxx")
+        assert set(entry) == {"id", "start_time", "value", "command", "client_address", "client_name"}
+        assert await client.commandlog_get(10, "LARGE-REPLY") == []
+    finally:
+        await client.config_set("commandlog-request-larger-than", -1)
+        await client.commandlog_reset("LARGE-REQUEST")

@@ -51,3 +51,11 @@ async def test_register_script(client: Any) -> None:
     assert await script(keys=["k"], args=[1]) == [b"k", b"1"]
     assert await client.script_exists(script.sha) == [True]
     assert await script(["k"], ["x"], client) == [b"k", b"x"]
+
+
+@pytest.mark.needs("script|show")
+async def test_the_text_of_a_script(client: Any) -> None:
+    sha = await client.script_load("return 'seen'")
+    assert await client.script_show(sha) == b"return 'seen'"
+    with pytest.raises(NoScript):
+        await client.script_show("0" * 40)

@@ -57,6 +57,9 @@ async def as_bytes(c: Client[bytes] | Pipeline[bytes]) -> None:
     assert_type(await c.module_unload("m"), bool)
     assert_type(await c.slowlog_get(), list[dict[str, Any]])
     assert_type(await c.slowlog_len(), int)
+    assert_type(await c.commandlog_get(5), list[dict[str, Any]])
+    assert_type(await c.commandlog_len("LARGE-REPLY"), int)
+    assert_type(await c.commandlog_reset(), bool)
     assert_type(await c.slowlog_reset(), bool)
 
 

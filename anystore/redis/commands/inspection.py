@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from anystore.exceptions import InvalidArgument
 from anystore.redis.commands import arguments, replies, server_texts
 from anystore.redis.commands.base import Argument, Commands, KeyT, S, ValueT
+
+_COMMAND_LOGS: Final = ("SLOW", "LARGE-REQUEST", "LARGE-REPLY")
 
 
 class InspectionCommands(Commands[S]):
@@ -185,3 +187,24 @@ class InspectionCommands(Commands[S]):
     def slowlog_reset(self) -> Awaitable[bool]:
         """Forget the slow commands; True. O(N). Since 2.2.12. https://valkey.io/commands/slowlog-reset/"""
         return self.execute_command("SLOWLOG", "RESET", reply=replies.is_ok)
+
+    def commandlog_get(self, num: int, log: str = "SLOW") -> Awaitable[list[dict[str, Any]]]:
+        """The latest `num` commands that stood out, newest first, -1 for all.
+
+        `log` says how: `SLOW`, `LARGE-REQUEST` or `LARGE-REPLY`. Each has `id`, `start_time` (Unix seconds), `value`
+        (microseconds or bytes), `command` (its words joined by spaces, `bytes` in any case), `client_address` and
+        `client_name` (`bytes`). O(N). Since Valkey 8.1. https://valkey.io/commands/commandlog-get/
+        """
+        kind = arguments.one_of("log", log, _COMMAND_LOGS)
+        return self.execute_command(
+            "COMMANDLOG", "GET", num, kind, reply=server_texts.command_log, decode=False
+        )
+
+    def commandlog_len(self, log: str = "SLOW") -> Awaitable[int]:
+        """How many commands a log holds. O(1). Since Valkey 8.1. https://valkey.io/commands/commandlog-len/"""
+        return self.execute_command("COMMANDLOG", "LEN", arguments.one_of("log", log, _COMMAND_LOGS))
+
+    def commandlog_reset(self, log: str = "SLOW") -> Awaitable[bool]:
+        """Empty a log; True. O(N). Since Valkey 8.1. https://valkey.io/commands/commandlog-reset/"""
+        kind = arguments.one_of("log", log, _COMMAND_LOGS)
+        return self.execute_command("COMMANDLOG", "RESET", kind, reply=replies.is_ok)

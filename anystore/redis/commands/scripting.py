@@ -89,3 +89,11 @@ class ScriptingCommands(Commands[S]):
         https://valkey.io/commands/script-load/
         """
         return self.execute_command("SCRIPT", "LOAD", script, reply=replies.text)
+
+    def script_show(self, sha: KeyT) -> Awaitable[S]:
+        """The text of a script that the server has, by its SHA-1. O(1).
+
+        Raises `NoScript` when the server does not have it. Since Valkey 8.0.
+        https://valkey.io/commands/script-show/
+        """
+        return self.execute_command("SCRIPT", "SHOW", sha)

@@ -100,6 +100,14 @@ def slowlog(reply: list[Any]) -> list[dict[str, Any]]:
     ]
 
 
+def command_log(reply: list[Any]) -> list[dict[str, Any]]:
+    """COMMANDLOG GET: as `slowlog`, what was measured being a time or a size."""
+    return [
+        {"value" if name == "duration" else name: value for name, value in row.items()}
+        for row in slowlog(reply)
+    ]
+
+
 def command_table(reply: list[Any]) -> dict[str, dict[str, Any]]:
     """COMMAND, COMMAND INFO by name; a name that the server does not know is left out."""
     return {row["name"]: row for row in (_command(item) for item in reply if item is not None)}

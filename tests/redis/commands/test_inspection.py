@@ -44,6 +44,17 @@ from tests.redis.commands.recorder import Call, check, check_refused, results, s
         sends(lambda c: c.slowlog_get(-1), "SLOWLOG", "GET", -1, decode=False),
         sends(lambda c: c.slowlog_len(), "SLOWLOG", "LEN"),
         sends(lambda c: c.slowlog_reset(), "SLOWLOG", "RESET"),
+        sends(lambda c: c.commandlog_get(5), "COMMANDLOG", "GET", 5, "SLOW", decode=False),
+        sends(
+            lambda c: c.commandlog_get(-1, "large-reply"),
+            "COMMANDLOG",
+            "GET",
+            -1,
+            "LARGE-REPLY",
+            decode=False,
+        ),
+        sends(lambda c: c.commandlog_len("LARGE-REQUEST"), "COMMANDLOG", "LEN", "LARGE-REQUEST"),
+        sends(lambda c: c.commandlog_reset(), "COMMANDLOG", "RESET", "SLOW"),
     ],
 )
 def test_arguments(call: Call, args: tuple[Any, ...], options: dict[str, Any]) -> None:

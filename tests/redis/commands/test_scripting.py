@@ -19,6 +19,7 @@ from tests.redis.commands.recorder import Call, check, check_refused, results, s
         sends(lambda c: c.script_flush("async"), "SCRIPT", "FLUSH", "ASYNC"),
         sends(lambda c: c.script_kill(), "SCRIPT", "KILL"),
         sends(lambda c: c.script_load(b"return 1"), "SCRIPT", "LOAD", b"return 1"),
+        sends(lambda c: c.script_show("abc"), "SCRIPT", "SHOW", "abc"),
     ],
 )
 def test_arguments(call: Call, args: tuple[Any, ...], options: dict[str, Any]) -> None:
