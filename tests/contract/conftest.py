@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from anystore import Store, create_store
 from anystore.pulsards import PulsarDS
+from anystore.pulsards.commands import load as load_commands
 from anystore.pulsards.registry import registered
 from anystore.redis.client import Client
 from anystore.spec import specs
@@ -59,19 +61,22 @@ def _real(fixture: str) -> Callable[[pytest.FixtureRequest], AbstractAsyncContex
 
 @asynccontextmanager
 async def _memory(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    yield "memory://contract"
+    with tempfile.TemporaryDirectory() as folder:
+        # By name, so that cases can open several stores on it.
+        yield f"memory://{Path(folder).name}?dir={folder}"
 
 
 @asynccontextmanager
 async def _tcp(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    async with PulsarDS("127.0.0.1:0") as server:
-        yield server.dsn
+    with tempfile.TemporaryDirectory() as folder:
+        async with PulsarDS("127.0.0.1:0", dir=folder) as server:
+            yield server.dsn
 
 
 @asynccontextmanager
 async def _unix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="as") as folder:
-        async with PulsarDS(f"unix:{folder}/s"):
+        async with PulsarDS(f"unix:{folder}/s", dir=f"{folder}/data"):
             yield f"redis+unix://{folder}/s?database=0"
 
 
@@ -84,6 +89,7 @@ def _version_of(binary: str) -> Version:
 
 PULSARDS = (7, 4, 0)
 # What pulsards does not have yet is left to the cases' marker `needs`, and joins in when it comes.
+load_commands()
 PULSARDS_LACKS = frozenset(specs()) - frozenset(registered())
 # Valkey 9.1 has all of Redis 7.4 that this client has methods for.
 VALKEY = (7, 4, 99)

@@ -182,7 +182,9 @@ def _memory_value(name: str, value: Any) -> Any:
     if name.startswith("db."):
         return text_map(value)
     if isinstance(value, (bytes, str)):
-        return _number_or_text(text(value))
+        number = _number_or_text(text(value))
+        # Counts are integers in either protocol; a fraction that happens to be whole is one all the same.
+        return float(number) if isinstance(number, int) else number
     return value
 
 

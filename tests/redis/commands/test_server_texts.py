@@ -139,6 +139,8 @@ def test_memory_stats() -> None:
     ]
     assert server_texts.memory_stats(resp3) == wanted
     assert server_texts.memory_stats(resp2) == wanted
+    [whole] = server_texts.memory_stats([b"peak.percentage", b"100"]).values()
+    assert type(whole) is float
 
 
 def test_debug_object() -> None:
