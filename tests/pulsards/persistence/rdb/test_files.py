@@ -34,6 +34,7 @@ from anystore.pulsards.persistence.rdb import (
     Value,
     ValueType,
     dump_payload,
+    listpack,
 )
 from tests.pulsards.persistence.rdb.files import (
     comparable,
@@ -159,6 +160,8 @@ class TestFieldExpiry:
 
 LISTPACK = b"\x0d\x0d\x00\x00\x00\x02\x00\x81a\x02\x81b\x02\xff"
 ZIPLIST = b"\x10\x10\x00\x00\x00\x0d\x00\x00\x00\x02\x00" + b"\x00\x01a" + b"\x03\xf4" + b"\xff"
+EXPIRING = listpack.pack([b"f", b"v", b"1700000000000", b"g", b"w", b"0"])
+EXPIRING = bytes([len(EXPIRING)]) + EXPIRING
 
 #: One value of every type, by hand: kind, content, version of the file.
 EVERY_TYPE = [
@@ -180,8 +183,17 @@ EVERY_TYPE = [
     (ValueType.HASH_METADATA_PRE_GA, b"\x01\x05\x01f\x01v", 12),
     (ValueType.HASH_METADATA, b"\x01" + bytes(7) + b"\x02\x05\x01f\x01v\x00\x01g\x01w", 12),
     (ValueType.HASH_METADATA_PRE_GA, b"\x01\x01f\x01v" + b"\xff" * 8, 80),
+    (ValueType.HASH_LISTPACK_EX_PRE_GA, EXPIRING, 12),
+    (ValueType.HASH_LISTPACK_EX, (1_700_000_000_000).to_bytes(8, "little") + EXPIRING, 12),
     (ValueType.STREAM_LISTPACKS, b"\x00\x00\x05\x00\x00", 9),
     (ValueType.STREAM_LISTPACKS_2, b"\x00\x00\x05\x01\x00\x00\x00\x00\x09\x01\x01g\x05\x01\x07\x00\x00", 10),
+    (
+        ValueType.STREAM_LISTPACKS_3,
+        b"\x00\x00\x05\x01\x00\x00\x00\x00\x09\x01\x01g\x05\x01\x07"  # a group
+        + (b"\x01" + bytes(15) + b"\x05" + bytes(8) + b"\x02")  # one entry that is pending
+        + (b"\x01\x01c" + bytes(16) + b"\x01" + bytes(15) + b"\x05"),  # of one consumer
+        11,
+    ),
 ]
 
 
