@@ -82,6 +82,12 @@ class TestUnits:
     def test_what_has_changed_nothing_is_not_told(self) -> None:
         assert Copied().run("DEL no", "SREM no x", "SET a 1 XX", "INCR a b", "LPUSHX no 1") == []
 
+    def test_deliveries_of_entries_that_are_not_there_any_more(self) -> None:
+        copied = Copied()
+        copied.run("XADD s 1-1 a 1", "XGROUP CREATE s g 0", "XREADGROUP GROUP g c STREAMS s >", "XDEL s 1-1")
+        assert copied.run("XDELEX s DELREF IDS 1 1-1") == ["0: XDELEX s DELREF IDS 1 1-1"]
+        assert copied.run("XDELEX s DELREF IDS 1 1-1") == []
+
     def test_a_key_that_is_set_twice_at_a_moment_that_is_past(self) -> None:
         copied = Copied()
         assert copied.run("SET a 1", "MSETEX 2 a 1 a 2 XX PXAT 1")[1:] == [

@@ -59,6 +59,11 @@ def _remove(value: StreamValue, number: int, references: References) -> bool | N
     return value.delete(number)
 
 
+def _pending(value: StreamValue) -> int:
+    """How many deliveries are pending, in all groups."""
+    return sum(len(group.pending) for group in value.groups.values())
+
+
 @command("xdelex")
 def xdelex(ctx: Context, args: list[bytes]) -> list[int]:
     """XDELEX key [KEEPREF|DELREF|ACKED] IDS numids id [id …] → for each 1, 2 or -1. O(1) each. Since 8.2.
@@ -71,9 +76,12 @@ def xdelex(ctx: Context, args: list[bytes]) -> list[int]:
     if value is None:
         return [_NOT_THERE] * len(request.ids)
     numbers = [stream_id(text) for text in request.ids]  # all of them, before anything is removed
+    pending = _pending(value)
     found = [_remove(value, number, request.references) for number in numbers]
     if any(found):
         db.changed(key, b"xdel", STREAM)
+    elif _pending(value) != pending:
+        db.count_change()  # entries that had gone before, and are now acknowledged, too
     return [_STILL_REFERENCED if one is None else _REMOVED if one else _NOT_THERE for one in found]
 
 
