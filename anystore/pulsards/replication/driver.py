@@ -23,6 +23,8 @@ logger = logging.getLogger("anystore.pulsards")
 #: How long to wait before a primary is tried again, in seconds: at first, and at most.
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 2.0
+#: Bytes that are taken at a time: to carry out what they say holds up everybody else.
+_PIECE: Final = 16 * 1024
 _GONE: Final = (
     OSError,
     TimeoutError,
@@ -137,7 +139,7 @@ async def _serve_link(engine: Engine, following: Following, stream: ByteStream) 
         try:
             group.start_soon(send_output)
             while True:
-                data = await stream.receive()
+                data = await stream.receive(_PIECE)
                 engine.statistics.bytes_received += len(data)
                 try:
                     following.receive(data)

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("anystore.pulsards")
 
-#: Bytes of an image that are made in one turn, and that may wait for the replica to take them.
-_SLICE: Final = 64 * 1024
+#: Bytes of an image that are made in one turn at first, at least and at most, and how long that may take.
+_SLICE: Final = 16 * 1024
+_SMALLEST: Final = 1024
+_LARGEST: Final = 256 * 1024
+_SLICE_NS: Final = 2_000_000
+#: Bytes that may wait for the replica to take them.
 _AHEAD: Final = 1024 * 1024
 _PING: Final = pack_command([b"PING"])
 _GETACK: Final = pack_command([b"REPLCONF", b"GETACK", b"*"])
@@ -44,6 +48,7 @@ class Follower:
             "mark",
             "moved_at",
             "pending",
+            "slice_bytes",
             "pending_bytes",
             "port",
             "session",
@@ -72,6 +77,7 @@ class Follower:
         #: It gets the stream.
         self.is_online = False
         self.image: Image | None = None
+        self.slice_bytes = _SLICE
         #: What follows the image, where its size was not said; and the slices so far, where it has to be.
         self.mark: bytes | None = None
         self.gathered: list[bytes] | None = None
@@ -139,8 +145,13 @@ class Follower:
         image = self.image
         if image is None:
             return
-        data = image.next_slice(_SLICE)
-        self.moved_at = self.session.engine.keyspace.now
+        engine = self.session.engine
+        begun = engine.elapsed_ns()
+        data = image.next_slice(self.slice_bytes)
+        # Everybody else waits for it: what a slice can hold is what fits in the time.
+        fitting = self.slice_bytes * _SLICE_NS // max(1, engine.elapsed_ns() - begun)
+        self.slice_bytes = max(_SMALLEST, self.slice_bytes // 2, min(fitting, 2 * self.slice_bytes, _LARGEST))
+        self.moved_at = engine.keyspace.now
         if self.gathered is not None:
             self.gathered.append(data)
         elif data:
