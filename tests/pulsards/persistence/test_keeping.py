@@ -21,8 +21,8 @@ from anystore.exceptions import StoreError
 from anystore.pulsards import PulsarDS
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence import storage as storage_module
-from anystore.pulsards.persistence.loading import CannotLoad
-from anystore.pulsards.persistence.storage import DRAFT_SUFFIX, LOCK_NAME, DirectoryInUse
+from anystore.pulsards.persistence.loading import CannotLoad, begin_loading
+from anystore.pulsards.persistence.storage import DRAFT_SUFFIX, LOCK_NAME, DirectoryInUse, DirectoryStorage
 from tests.pulsards.peers import EngineClient, RealClient
 from tests.servers import free_port
 
@@ -398,3 +398,79 @@ def test_an_engine_alone_keeps_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     EngineClient(Engine()).execute("SET", "a", 1)
     assert os.listdir(tmp_path) == []
+
+
+_CRASHING = """
+import os, sys
+from anystore.pulsards.persistence import storage
+from tests.pulsards.peers import EngineClient
+
+def save(folder, left):
+    def counted(function):
+        def call(*args, **more):
+            nonlocal left
+            if left == 0:
+                os._exit(9)
+            left -= 1
+            return function(*args, **more)
+        return call
+
+    client = EngineClient()
+    client.engine.storage = storage.DirectoryStorage(folder)
+    client.execute("MSET", "a", "new", "b", "new")
+    for name in ("fsync", "replace", "open", "unlink"):
+        setattr(storage.os, name, counted(getattr(os, name)))
+    storage._write_all = counted(storage._write_all)
+    os._exit(0 if client.execute("SAVE") == b"OK" else 1)
+
+for step in range(20):
+    child = os.fork()
+    if not child:
+        save(os.path.join(sys.argv[1], str(step)), step)
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status))
+"""
+
+
+def saved(folder: Path, value: str) -> None:
+    client = EngineClient()
+    client.engine.storage = DirectoryStorage(str(folder))
+    client.execute("MSET", "a", value, "b", value)
+    assert client.execute("SAVE") == b"OK"
+    client.engine.storage.close()
+
+
+def found(folder: Path) -> list[bytes]:
+    client = EngineClient()
+    storage = client.engine.storage = DirectoryStorage(str(folder))
+    assert storage.names() == ["dump.rdb", LOCK_NAME]
+    loading = begin_loading(client.engine)
+    assert loading is not None
+    while not loading.finished:
+        loading.step()
+    storage.close()
+    values: list[bytes] = client.execute("MGET", "a", "b")
+    return values
+
+
+def test_a_crash_at_any_step_of_a_save_leaves_one_whole_file(tmp_path: Path) -> None:
+    """A process that ends between two system calls: what is there is the old file or the new one, and nothing else."""
+    for step in range(20):
+        saved(tmp_path / str(step), "old")
+    root = str(Path(__file__).parents[3])
+    run = subprocess.run(
+        [sys.executable, "-c", _CRASHING, str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    codes = list(map(int, run.stdout.split()))
+    crashes = codes.index(0)
+    assert crashes > 3
+    assert codes == [9] * crashes + [0] * (20 - crashes)
+    contents = [found(tmp_path / str(step)) for step in range(20)]
+    changed = contents.index([b"new", b"new"])
+    assert 0 < changed <= crashes
+    assert contents == [[b"old", b"old"]] * changed + [[b"new", b"new"]] * (20 - changed)
