@@ -127,7 +127,7 @@ class TestFollowing:
         pair.wire.pump()
         assert contents(pair.replica) == contents(pair.primary)
 
-    def test_the_former_data_are_there_until_the_image_is_whole(self, pair: Pair) -> None:
+    def test_promise_the_former_data_are_there_until_the_image_is_whole(self, pair: Pair) -> None:
         fill(pair.primary)
         pair.replica.execute("SET", "mine", "stays")
         pair.replica.execute("REPLICAOF", "127.0.0.1", "6379")
@@ -168,7 +168,7 @@ class TestFollowing:
 
 
 class TestCuts:
-    def test_the_stream_goes_on_wherever_it_was_cut(self) -> None:
+    def test_promise_the_stream_goes_on_wherever_it_was_cut(self) -> None:
         pair = Pair()
         pair.primary.execute("SADD", "set", *range(100))
         pair.follow()
@@ -189,7 +189,7 @@ class TestCuts:
         assert "sync_full:1\r\n" in stats
         assert "sync_partial_err:0\r\n" in stats
 
-    def test_cut_at_every_byte_of_a_transaction(self) -> None:
+    def test_promise_a_transaction_is_whole_or_not_there_cut_at_every_byte(self) -> None:
         pair = Pair()
         pair.follow()
         cut_at = 0
@@ -231,7 +231,7 @@ class TestCuts:
         with pytest.raises(LinkError):
             pair.wire.following.receive(b"HTTP/1.1 200 OK\r\n")
 
-    def test_an_image_that_is_damaged_is_not_taken(self, pair: Pair) -> None:
+    def test_promise_an_image_that_is_damaged_is_not_taken(self, pair: Pair) -> None:
         """At each of its bytes: what is there stays, and the next try is as good as the first."""
         pair.replica.execute("SET", "mine", "stays")
         whole = FileWriter()
@@ -250,7 +250,7 @@ class TestCuts:
             following.lost()
             assert pair.replica.execute("GET", "mine") == b"stays", position
 
-    def test_a_database_that_is_not_here_ends_the_link(self) -> None:
+    def test_promise_a_database_that_is_not_here_ends_the_link(self) -> None:
         pair = Pair()
         pair.replica = EngineClient(Engine(Config({"databases": "2"}), pair.clock))
         pair.wire = Wire(pair.replica.engine, pair.primary.engine)
@@ -261,7 +261,7 @@ class TestCuts:
             pair.wire.pump()
         assert pair.replica.execute("DBSIZE") == 0
 
-    def test_who_is_silent_is_let_go_on_either_side(self) -> None:
+    def test_promise_who_is_silent_is_let_go_on_either_side(self) -> None:
         pair = Pair(repl_timeout="20")
         pair.follow()
         pair.clock.advance(21)
@@ -282,7 +282,7 @@ class TestCuts:
 
 
 class TestReplicas:
-    def test_they_cannot_be_written_to(self, pair: Pair) -> None:
+    def test_promise_they_cannot_be_written_to(self, pair: Pair) -> None:
         pair.follow()
         assert pair.replica.execute("SET", "a", "1") == READ_ONLY
         assert pair.replica.execute("EVAL", "return redis.call('SET', 'a', '1')", "0")[1].startswith(
@@ -435,7 +435,7 @@ class TestAcknowledgements:
         run_due(pair.primary.engine)
         assert pair.primary.receive() == [0, 0]
 
-    def test_too_few_replicas_to_write(self) -> None:
+    def test_promise_too_few_replicas_to_write(self) -> None:
         pair = Pair(min_replicas_max_lag="10")
         refused = ("error", "NOREPLICAS Not enough good replicas to write.")
         pair.primary.execute("CONFIG", "SET", "min-replicas-to-write", "1")
@@ -612,7 +612,7 @@ def test_an_image_and_nothing_after_it() -> None:
     assert asking.session.closing
 
 
-def test_a_replica_that_does_not_read_is_let_go() -> None:
+def test_promise_a_replica_that_does_not_read_is_let_go() -> None:
     pair = Pair()
     pair.follow()
     pair.primary.execute("CONFIG", "SET", "client-output-buffer-limit", "replica 1000 0 0")
