@@ -157,6 +157,10 @@ async def test_wait(client: Any) -> None:
 @pytest.mark.since("7.2.0")
 @pytest.mark.needs("waitaof")
 async def test_waitaof(client: Any) -> None:
+    await client.set("a", 1)
+    if await client.config_get("appendonly") == {"appendonly": "yes"}:
+        assert await client.waitaof(1, 0, 20000) == [1, 0]
+        return
     assert await client.waitaof(0, 0, 100) == [0, 0]
     with pytest.raises(ResponseError, match="WAITAOF cannot be used when numlocal is set but appendonly"):
         await client.waitaof(1, 0, 100)
