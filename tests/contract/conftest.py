@@ -69,14 +69,14 @@ async def _memory(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 @asynccontextmanager
 async def _tcp(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory() as folder:
-        async with PulsarDS("127.0.0.1:0", dir=folder, appendonly=False) as server:
+        async with PulsarDS("127.0.0.1:0", dir=folder) as server:
             yield server.dsn
 
 
 @asynccontextmanager
 async def _unix(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="as") as folder:
-        async with PulsarDS(f"unix:{folder}/s", dir=f"{folder}/data", appendonly=False):
+        async with PulsarDS(f"unix:{folder}/s", dir=f"{folder}/data"):
             yield f"redis+unix://{folder}/s?database=0"
 
 
