@@ -50,7 +50,7 @@ class TestMemory:
             assert await store.client().get("bla") == b"foo"
             assert embedding(store).server.addresses == ()
 
-    async def test_a_server_of_its_own_whose_data_last_as_long_as_the_store_object(self) -> None:
+    async def test_s11_a_server_of_its_own_whose_data_last_as_long_as_the_store_object(self) -> None:
         one, other = create_store("memory://"), create_store("memory://")
         async with one, other:
             await one.client().set("key", "1")
@@ -58,7 +58,7 @@ class TestMemory:
         async with one:
             assert await one.client().get("key") == b"1"
 
-    async def test_a_named_one_is_shared_and_stays(self, name: str) -> None:
+    async def test_s11_a_named_one_is_shared_and_stays(self, name: str) -> None:
         async with create_store(f"memory://{name}") as one, create_store(f"memory://{name}") as other:
             await one.client().set("key", "1")
             assert await other.client().get("key") == b"1"
@@ -95,7 +95,7 @@ class TestMemory:
                 async with create_store(f"pulsar://{address}") as stranger:
                     await stranger.client().get("key")
 
-    async def test_others_come_in_where_it_listens(self) -> None:
+    async def test_s14_others_come_in_where_it_listens(self) -> None:
         async with create_store(f"memory://?listen={unused()}") as store:
             await store.client().set("key", "1")
             (address,) = embedding(store).server.addresses
@@ -129,7 +129,7 @@ class TestMemory:
             await anyio.to_thread.run_sync(other_loop)
 
 
-def test_a_named_one_is_there_in_the_next_event_loop(
+def test_s12_a_named_one_is_there_in_the_next_event_loop(
     name: str, anyio_backend: tuple[str, dict[str, Any]]
 ) -> None:
     backend, options = anyio_backend

@@ -133,7 +133,7 @@ _SETTINGS: Final = settings(
 
 class TestMadeUpCalls:
     @pytest.mark.timeout(3600)
-    def test_they_do_the_same(self, side: Side | None) -> None:
+    def test_s20_they_do_the_same(self, side: Side | None) -> None:
         if side is None:
             return
 
@@ -217,7 +217,7 @@ class TestClientsThatWait:
     @pytest.mark.parametrize("protocol", [2, 3])
     @_SETTINGS
     @given(data=st.data())
-    def test_for_lists_and_sorted_sets(
+    def test_s8_for_lists_and_sorted_sets(
         self, protocol: int, valkey: RealServer, redis_server: RealServer | None, data: st.DataObject
     ) -> None:
         play(data.draw(scenes(("list", "sorted-set"))), valkey, redis_server, protocol)
@@ -225,7 +225,7 @@ class TestClientsThatWait:
     @pytest.mark.parametrize("protocol", [2, 3])
     @_SETTINGS
     @given(data=st.data())
-    def test_for_streams(self, protocol: int, valkey: RealServer, data: st.DataObject) -> None:
+    def test_s8_for_streams(self, protocol: int, valkey: RealServer, data: st.DataObject) -> None:
         """Redis 7.0 has other words for who waits for a group that goes, and does not tell everybody."""
         play(data.draw(scenes(("stream",))), valkey, None, protocol)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
 
+import hiredis
+import psutil
 import pytest
 
 from anystore.pulsards.clock import ManualClock
@@ -204,3 +207,28 @@ def test_a_subscribed_channel_hears_a_script_publish() -> None:
     subscriber.execute("SUBSCRIBE", "c")
     assert client.execute("EVAL", "return redis.call('publish', 'c', ARGV[1])", 0, "hello") == 1
     assert subscriber.receive() == [b"message", b"c", b"hello"]
+
+
+def test_s3_a_hundred_thousand_scripts_leave_nothing_behind() -> None:
+    """Equal ones are compiled once; of distinct ones some hundred are kept. A leak would be of 100 bytes for each."""
+    client = EngineClient()
+
+    def run(first: int) -> None:
+        equal = hiredis.pack_command(("EVAL", "return redis.call('INCR', KEYS[1])", 1, "n")) * 3
+        for start in range(first, first + 25_000, 250):
+            client.session.receive(
+                b"".join(
+                    equal + hiredis.pack_command(("EVAL", f"local x = {number} return x", 0))
+                    for number in range(start, start + 250)
+                )
+            )
+            client.session.take_output()
+        gc.collect()
+
+    run(0)
+    memory, scripts = psutil.Process().memory_info().rss, client.engine.scripts
+    run(25_000)
+    assert client.execute("GET", "n") == b"150000"
+    assert client.execute("EVAL", "return 1", 0) == 1
+    assert len(scripts) <= 501
+    assert psutil.Process().memory_info().rss - memory < 5 * 2**20
