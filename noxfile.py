@@ -104,6 +104,15 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def kills(session: nox.Session) -> None:
+    """A server killed under load, hundreds of times: what it has acknowledged is there. How often is the argument."""
+    session.install(".[trio,uvloop]", *group("test"))
+    times = session.posargs[0] if session.posargs else "300"
+    test = "tests/pulsards/persistence/aof/test_kills.py"
+    session.run("pytest", "-n0", test, env={"ANYSTORE_KILLS": times})
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The figures beside the peers; arguments go to the benchmarks."""
     session.install(".[trio,uvloop]", *group("test"), *group("bench"))

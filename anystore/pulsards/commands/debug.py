@@ -12,6 +12,7 @@ from anystore.pulsards.addresses import is_local
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, CommandError
 from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.persistence.aof import LogError
 from anystore.pulsards.persistence.loading import CannotLoad, FileLoading
 from anystore.pulsards.registry import command
 from anystore.resp.types import (
@@ -106,6 +107,19 @@ def _reload(ctx: Context, args: list[bytes]) -> SimpleString:
         raise CommandError(b"ERR Error trying to load the RDB dump, check server logs.") from None
     finally:
         engine.tracking.flushed()
+        engine.append_only.restart()  # which tells of what was there before
+    return OK
+
+
+def _load_log(ctx: Context) -> SimpleString:
+    """DEBUG LOADAOF: forget all data, and load the append-only file. O(N), while nobody is served."""
+    try:
+        ctx.engine.append_only.reload()
+    except (OSError, LogError) as error:
+        ctx.engine.log(f"DEBUG LOADAOF: {error}".encode())
+        raise CommandError(b"ERR Error trying to load the AOF files, check server logs.") from None
+    finally:
+        ctx.engine.tracking.flushed()
     return OK
 
 
@@ -129,6 +143,8 @@ def debug(ctx: Context, args: list[bytes]) -> Any:
         return OK
     if subcommand == b"reload":
         return _reload(ctx, args)
+    if subcommand == b"loadaof" and len(args) == 2:
+        return _load_log(ctx)
     if subcommand == b"help" and len(args) == 2:
         return _HELP
     raise CommandError(
@@ -148,6 +164,8 @@ _HELP = [
         b"    What the server knows of a value.",
         b"PROTOCOL <type>",
         b"    Reply with a sample of a type of the protocol.",
+        b"LOADAOF",
+        b"    Write the append-only file out, forget all data, and load it.",
         b"RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         b"    Save all data, forget them, and load them; with MERGE over what is there.",
         b"SET-ACTIVE-EXPIRE <0|1>",

@@ -188,6 +188,36 @@ class TestEverySecond:
             assert not server.engine.holds_replies
 
 
+class TestWaitaof:
+    async def test_it_waits_for_the_disk(self, tmp_path: Path, disk: Disk) -> None:
+        async with PulsarDS([], dir=str(tmp_path)) as server:
+            log = server.engine.append_only.log
+            stream = server.connect_stream()
+            stream.send_nowait(b"SET a 1\r\nWAITAOF 1 0 0\r\nPING\r\n")
+            assert stream.receive_nowait() == b"+OK\r\n"
+            with anyio.fail_after(20):
+                received = await stream.receive()
+                while not received.endswith(b"+PONG\r\n"):
+                    received += await stream.receive()
+            assert received == b"*2\r\n:1\r\n:0\r\n+PONG\r\n"
+            assert log.synced == log.appended > 0
+            assert EngineClient(server.engine).execute("WAITAOF", 1, 0, 0) == [1, 0]
+
+    async def test_with_always_the_turn_is_enough(self, tmp_path: Path) -> None:
+        async with PulsarDS([], dir=str(tmp_path), appendfsync="always") as server:
+            stream = server.connect_stream()
+            stream.send_nowait(b"SET a 1\r\nWAITAOF 1 0 0\r\nPING\r\n")
+            assert stream.receive_nowait() == b"+OK\r\n*2\r\n:1\r\n:0\r\n+PONG\r\n"
+
+    async def test_its_time_runs_out_where_nothing_is_synced(self, tmp_path: Path) -> None:
+        async with PulsarDS([], dir=str(tmp_path), appendfsync="no") as server:
+            stream = server.connect_stream()
+            stream.send_nowait(b"SET a 1\r\nWAITAOF 1 0 1\r\n")
+            assert stream.receive_nowait() == b"+OK\r\n"
+            with anyio.fail_after(20):
+                assert await stream.receive() == b"*2\r\n:0\r\n:0\r\n"
+
+
 class TestRewriting:
     async def test_bgrewriteaof(self, tmp_path: Path) -> None:
         async with PulsarDS([], dir=str(tmp_path)) as server:

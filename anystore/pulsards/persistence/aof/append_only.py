@@ -188,6 +188,18 @@ class AppendOnly:
         self.rewrites = 0  # it was none, but the beginning
         rewrite.remove_history()
 
+    def reload(self) -> None:
+        """DEBUG LOADAOF: forget everything, and load the log. O(N), while nobody is served.
+
+        Raises `LogError`, `OSError`; nothing is loaded then, and there is no log any more.
+        """
+        if self.state != ON or not self.log.flush():
+            raise LogError("there is no append-only log that can be loaded")
+        folder = self._folder()
+        self.stop()
+        for _ in self.load(folder, folder.load_manifest() or Manifest()):
+            pass
+
     def is_as_left(self, folder: LogFolder) -> bool:
         """Whether the files are those that `stop` has closed, so that what they say is in memory. Raises `OSError`."""
         return self._left is not None and self._left == self._marks(folder)

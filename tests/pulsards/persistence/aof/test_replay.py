@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hiredis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.persistence.aof.records import AofError
 from anystore.pulsards.persistence.aof.replay import Replayed, Replayer
+from anystore.pulsards.persistence.storage import DirectoryStorage
 from tests.pulsards.peers import Argument, EngineClient
+from tests.pulsards.persistence.aof.logged import Logged
 
 
 def packed(*commands: tuple[Argument, ...]) -> bytes:
@@ -22,12 +28,33 @@ def replay(client: EngineClient, data: bytes, size: int = 10_000) -> Replayed:
     return replayer.finish()
 
 
+def fault_or_end(client: EngineClient, data: bytes, size: int) -> int:
+    """How far a file can be gone by."""
+    try:
+        return replay(client, data, size).valid
+    except AofError as error:
+        return error.offset
+
+
 def an_image() -> bytes:
     client = EngineClient()
     client.execute("RPUSH", "list", "a", "b")
     client.execute("SELECT", 3)
     client.execute("SET", "key", "value", "PXAT", 1_700_000_100_000)
     return client.engine.saver.take_image(of_log=True).next_slice(10**9)
+
+
+SAMPLE = an_image() + packed(
+    *(
+        ("SELECT", 1),
+        ("RPUSH", "list", "a", "b"),
+        ("MULTI",),
+        ("SET", "a", 1),
+        ("HSET", "h", "f", "v"),
+        ("EXEC",),
+    ),
+    *(("XADD", "s", "1-1", "f", "v"), ("ZADD", "z", 1.5, "m"), ("PEXPIREAT", "list", 1_700_000_100_000)),
+)
 
 
 class TestCommands:
@@ -135,3 +162,38 @@ class TestRefused:
     def test_a_multi_within_a_multi(self) -> None:
         with pytest.raises(AofError, match="within a MULTI"):
             replay(EngineClient(), packed(("MULTI",), ("MULTI",)))
+
+
+def test_debug_loadaof(tmp_path: Path) -> None:
+    storage = DirectoryStorage(str(tmp_path))
+    logged = Logged(storage)
+    logged.execute("SET", "a", 1)
+    logged.engine.keyspace.databases[0].data[b"unlogged"] = b"x"
+    assert logged.execute("DEBUG", "LOADAOF") == b"OK"
+    assert logged.execute("KEYS", "*") == [b"a"]
+    logged.execute("INCR", "a")
+    assert logged.execute("DEBUG", "LOADAOF") == b"OK"
+    assert logged.execute("GET", "a") == b"2"
+    logged.append_only.stop()
+    assert logged.execute("DEBUG", "LOADAOF")[1].startswith("ERR Error trying to load the AOF")
+    storage.close()
+
+
+@given(st.data())
+def test_a_hostile_file_is_loaded_or_refused(draw: st.DataObject) -> None:
+    client = EngineClient(clock=ManualClock())
+    data = bytearray(SAMPLE)
+    for _ in range(draw.draw(st.integers(1, 4))):
+        at = draw.draw(st.integers(0, len(data) - 1))
+        kind = draw.draw(st.sampled_from(["change", "remove", "repeat", "insert"]))
+        if kind == "change":
+            data[at] = draw.draw(st.integers(0, 255))
+        elif kind == "remove":
+            del data[at : at + draw.draw(st.integers(1, 20))]
+            data += b"x"
+        elif kind == "repeat":
+            data[at:at] = data[: draw.draw(st.integers(1, 200))]
+        else:
+            data[at:at] = draw.draw(st.binary(min_size=1, max_size=20))
+    size = draw.draw(st.sampled_from([1, 13, 10_000]))
+    assert 0 <= fault_or_end(client, bytes(data), size) <= len(data)
