@@ -19,7 +19,7 @@ settings.load_profile("explore" if os.environ.get("ANYSTORE_EXPLORE") else "hous
 # Programs need packages of their own: `nox -s programs` installs them and says which.
 collect_ignore = {
     "programs": ["programs/test_arq.py"],
-    "programs-arq": [f"programs/test_{name}.py" for name in ("clients", "queues", "web")],
+    "programs-arq": [f"programs/test_{name}.py" for name in ("clients", "queues", "watchers", "web")],
 }.get(os.environ.get("ANYSTORE_PROGRAMS", ""), ["programs"])
 
 BACKENDS = [
