@@ -1,6 +1,6 @@
 """What pulsards lacks of the commands in the table, and why; the documentation's list of commands is made from it.
 
-A command that is neither registered nor named in `ABSENT` fails a test.
+A command that is neither registered nor named in `ABSENT`, or is both, fails a test.
 """
 
 from __future__ import annotations
