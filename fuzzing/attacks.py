@@ -374,6 +374,15 @@ _SCRIPTS: Final = (
 )
 
 
+def _endless() -> Iterable[Call]:
+    yield ("EVAL", "while true do end", 0)
+    yield ("EVAL", "while true do pcall(function() while true do end end) end", 0)
+    yield ("EVAL", "local t = {} while true do t[#t % 1000 + 1] = redis.call('GET', 'n') end", 0)
+    yield ("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() while true do end end)")
+    yield ("FCALL", "f", 0)
+    yield ("FUNCTION", "FLUSH")
+
+
 def _scripts() -> Iterable[Call]:
     for script in _SCRIPTS:
         yield ("EVAL", script, 0)
@@ -506,6 +515,7 @@ ATTACKS: Final = (
     Attack("many of everything", _many, _collections),
     Attack("a long transaction", _transaction, _collections),
     Attack("scripts", _scripts, _collections, scripts=True),
+    Attack("endless scripts", _endless, scripts=True),
     Attack("serialised values", _payloads),
     Attack("hyperloglogs", _not_quite_hyperloglogs),
     Attack("places", _places, _collections),
