@@ -433,14 +433,6 @@ DIFFERENCES: Final[tuple[Difference, ...]] = (
         call=r"^\w+ fields ",
     ),
     Difference(
-        "valkey",
-        "readonly readwrite",
-        "Valkey takes them without cluster mode, for replicas that send their clients to the primary",
-        ("READONLY",),
-        ours="cluster support disabled",
-        theirs="OK",
-    ),
-    Difference(
         "both",
         "*",
         "error texts end at a zero byte in C",
