@@ -23,14 +23,14 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     clients = client.run(arguments.rounds)
-    servers, memory = server.run(max(1, arguments.rounds * 3 // 5))
+    servers, memory = server.run(arguments.rounds)
     needs = resources.run(max(1, arguments.rounds * 3 // 5))
     names = ", ".join(
         f"{name} {version(name)}" for name in ("redis", "coredis", "valkey-glide", "fakeredis", "hiredis")
     )
     machine = (
         f"Python {platform.python_version()} on {platform.machine()}, two cores; {server.reference_name()}; {names}. "
-        f"Medians of {arguments.rounds} rounds in turns, everything on loopback of one machine."
+        f"Medians of {arguments.rounds} rounds in turns, ratios taken in each round, everything on loopback of one machine."
     )
     peers = [name for name in CLIENTS if name != "anystore"]
     client_ratios = clients.ratios("anystore", peers)

@@ -35,6 +35,16 @@ class Report:
         rounds = self.rates[row].get(column)
         return statistics.median(rounds) if rounds else None
 
+    def ratio(self, row: str, subject: str, peer: str) -> float | None:
+        """How many times the peer's figure the subject's is, or None where one of them was not measured.
+
+        The median of the rounds' own ratios: a machine that is slower for a while is so for both of a round.
+        """
+        ours, theirs = self.rates[row].get(subject), self.rates[row].get(peer)
+        if not ours or not theirs:
+            return None
+        return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+
     def table(self, columns: Iterable[str]) -> str:
         """The medians in Markdown, `–` where a peer has no such thing."""
         names = list(columns)
@@ -51,12 +61,10 @@ class Report:
         names = list(peers)
         lines = [f"| {subject} ÷ | {' | '.join(names)} |", "| --- |" + " ---: |" * len(names)]
         for row in self.rates:
-            ours = self.median(row, subject)
-            cells = []
-            for name in names:
-                theirs = self.median(row, name)
-                cells.append("–" if not ours or not theirs else f"{ours / theirs:.2f}")
-            lines.append(f"| {row} | " + " | ".join(cells) + " |")
+            cells = [self.ratio(row, subject, name) for name in names]
+            lines.append(
+                f"| {row} | " + " | ".join("–" if cell is None else f"{cell:.2f}" for cell in cells) + " |"
+            )
         return "\n".join(lines)
 
     def save(self, path: Path) -> None:

@@ -26,6 +26,7 @@ PARTIAL: Final[Mapping[str, str]] = {
     "script|debug": "there is no debugger: `NO` is taken, `YES` and `SYNC` are refused",
     **dict.fromkeys(("module|load", "module|loadex", "module|unload"), _NO_MODULES),
     "replconf": "`rdb-filter-only`, and what Valkey's second channel for images needs",
+    "shutdown": "`SAFE` and `FAILOVER`, which are for the nodes of a cluster, are refused",
     **dict.fromkeys(("asking", "readonly", "readwrite", "clusterscan"), _ONE_NODE),
 }
 
