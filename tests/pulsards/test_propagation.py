@@ -253,6 +253,12 @@ class TestApplying:
         assert client.execute("XLEN", "s") == 0
         assert client.execute("XINFO", "STREAM", "s")[7] == b"5-0"
 
+    def test_an_id_that_only_redis_7_0_lets_a_stream_go_back_to(self) -> None:
+        client = EngineClient()
+        for line in (b"XADD s 100-1 a 1", b"XDEL s 100-1", b"XSETID s 2-5"):
+            client.engine.apply(0, line.split())
+        assert client.execute("XINFO", "STREAM", "s")[7] == b"2-5"
+
     def test_a_broken_transaction_does_nothing(self) -> None:
         client = EngineClient()
         for command in ([b"MULTI"], [b"SET", b"a", b"1"], [b"NOSUCH"]):
