@@ -115,7 +115,8 @@ async def test_modules(client: Any) -> None:
 
 @pytest.mark.needs("commandlog|get")
 async def test_command_logs(client: Any) -> None:
-    await client.config_set("commandlog-request-larger-than", 1000)
+    [(name, before)] = (await client.config_get("commandlog-request-larger-than")).items()
+    await client.config_set(name, 1000)
     try:
         assert await client.commandlog_reset("LARGE-REQUEST") is True
         await client.set("k", b"x" * 2000)
@@ -126,5 +127,5 @@ async def test_command_logs(client: Any) -> None:
         assert set(entry) == {"id", "start_time", "value", "command", "client_address", "client_name"}
         assert await client.commandlog_get(10, "LARGE-REPLY") == []
     finally:
-        await client.config_set("commandlog-request-larger-than", -1)
+        await client.config_set(name, before)
         await client.commandlog_reset("LARGE-REQUEST")
