@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,13 @@ def main(words: Sequence[str]) -> int:
         return 2
     permit = None if not options else _always if "--yes" in options else _asked
     files = [Path(word) for word in words if word not in options]
-    sound = [check(file, sys.stdout, sys.stderr, permit) for file in files]
+    try:
+        sound = [check(file, sys.stdout, sys.stderr, permit) for file in files]
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has had enough, `head` for instance. What is still to be said goes nowhere, quietly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0 if all(sound) else 1
 
 
@@ -68,6 +75,8 @@ def check(path: Path, out: TextIO, terminal: TextIO, permit: Permit | None = Non
             return check_log_file(path, out, terminal, permit)
         if magic.startswith(RDB_MAGIC):
             return check_rdb(path, out, terminal)
+    except BrokenPipeError:
+        raise  # it is not about the file
     except OSError as error:
         print(f"{path}: cannot be read: {error.strerror}", file=out)
         return False

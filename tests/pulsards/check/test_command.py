@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -183,6 +184,27 @@ class TestTheCommand:
         )
         assert ": sound, " in done.stdout
         assert done.stderr == ""
+
+    @pytest.mark.parametrize("buffered", [True, False])
+    def test_whoever_reads_the_report_may_stop_reading(self, file: Path, buffered: bool) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            process = subprocess.run(
+                [
+                    sys.executable,
+                    *([] if buffered else ["-u"]),
+                    "-m",
+                    "anystore.pulsards",
+                    "check",
+                    file.parent,
+                ],
+                stdout=writer,
+                stderr=subprocess.PIPE,
+            )
+        finally:
+            os.close(writer)
+        assert (process.returncode, process.stderr) == (1, b"")
 
 
 def test_texts_are_shown_as_they_are_or_escaped() -> None:
