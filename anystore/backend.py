@@ -9,14 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import math
+import select
 import socket
-from collections.abc import Callable, Generator
-from typing import Any, ClassVar, Final, Protocol
+import sys
+import types
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
+from typing import Any, Final, Protocol, TypeAlias
 
 import anyio
 from anyio import lowlevel
 
-__all__ = ("Backend", "Receiver", "Waiter", "checkpoint_if_cancelled", "current_backend", "current_token")
+from anystore.trio_waiter import waiters
+
+__all__ = (
+    "Backend",
+    "Receiver",
+    "Taker",
+    "Waiter",
+    "checkpoint_if_cancelled",
+    "current_backend",
+    "current_token",
+    "glance_at",
+)
 
 
 class Waiter(Protocol):
@@ -44,6 +59,10 @@ class Waiter(Protocol):
         """Give the waiter up, so that nobody sets its value any more. No effect on one that is done."""
 
 
+Taker: TypeAlias = Callable[[bytes | OSError], int]
+"""Takes what has arrived: bytes, b"" at the end, an error. Returns how much to take from the socket next time."""
+
+
 class Receiver(Protocol):
     """Waits for bytes of one non-blocking socket, for one task at a time."""
 
@@ -59,6 +78,20 @@ class Receiver(Protocol):
 
     def take(self) -> bytes | None:
         """Bytes that a cancelled `receive` left behind."""
+
+    def deliver_to(self, taker: Taker | None, max_bytes: int) -> bool:
+        """Have the event loop itself call `taker` with what arrives, as soon as it does, with no task in between.
+
+        Until it is called with None, or closed: after the end and after an error the taker must do one of these.
+        Meanwhile nobody may `receive`. What has arrived before is not delivered: ask `take`, and the socket, first.
+
+        Args:
+            taker: Called in the event loop; must not block, nor raise.
+            max_bytes: How much to take from the socket the first time.
+
+        Returns:
+            False where the event loop has no such thing; then nothing is delivered.
+        """
 
     def interrupt(self) -> None:
         """Make a task that waits in `receive` get `anyio.WouldBlock`, if there is one."""
@@ -79,10 +112,12 @@ class Backend(Protocol):
     time: Callable[[], float]
     """The loop's clock, in seconds, as `anyio.current_time`."""
     task: Callable[[], object]
-    """The identity of the running task."""
+    """The identity of the task that runs in this loop; ask `running` whether it is this one, as it may not be noticed."""
 
-    async def turn(self) -> None:
-        """Let every task that can run now run once. A checkpoint."""
+    turn: Callable[[], Awaitable[Any]]
+    """Awaiting what it gives lets every task that can run now run once. A checkpoint."""
+    deadline: Callable[[], float]
+    """The running task's deadline, as `anyio.current_effective_deadline`: -inf if it is cancelled already."""
 
     def receiver(self, sock: socket.socket) -> Receiver:
         """A receiver for `sock`, which must be non-blocking."""
@@ -119,6 +154,18 @@ async def checkpoint_if_cancelled() -> None:
         await lowlevel.checkpoint()
 
 
+if sys.version_info >= (3, 12):
+
+    def _current_task(_loop: asyncio.AbstractEventLoop) -> Callable[[], object]:
+        return asyncio.current_task
+
+else:  # there it is written in Python, and takes as long as queueing half a command
+
+    def _current_task(loop: asyncio.AbstractEventLoop) -> Callable[[], object]:
+        tasks: Any = asyncio.tasks
+        return partial(tasks._current_tasks.get, loop)
+
+
 _LOOPS_WITHOUT_READERS: Final = (getattr(asyncio, "ProactorEventLoop", ()),)
 """Windows' default loop has no `add_reader`; anyio waits for its sockets in a thread."""
 
@@ -129,16 +176,45 @@ class _AsyncioBackend:
         self.running: Callable[[], object] = asyncio._get_running_loop
         self.waiter: Callable[[], Waiter] = loop.create_future
         self.time: Callable[[], float] = loop.time
-        self.task: Callable[[], object] = asyncio.current_task
+        self.task: Callable[[], object] = _current_task(loop)
+        self.turn: Callable[[], Awaitable[Any]] = types.coroutine(_turn)
+        self.deadline: Callable[[], float] = _deadline()
         self._loop = loop
-
-    async def turn(self) -> None:
-        await asyncio.sleep(0)
 
     def receiver(self, sock: socket.socket) -> Receiver:
         if isinstance(self._loop, _LOOPS_WITHOUT_READERS):
-            return _WaitingReceiver(sock)
+            return _WaitingReceiver(sock, self.turn)
         return _AsyncioReceiver(self._loop, sock)
+
+
+def _turn() -> Generator[None, None, None]:
+    # What asyncio.sleep(0) comes to, without two coroutines.
+    yield
+
+
+def _deadline() -> Callable[[], float]:
+    # Asked before each request; half the time of it is anyio's to find out that this is asyncio.
+    loops = sys.modules.get("anyio._backends._asyncio")
+    found: Callable[[], float] | None = getattr(
+        getattr(loops, "AsyncIOBackend", None), "current_effective_deadline", None
+    )
+    return found or anyio.current_effective_deadline
+
+
+def glance_at(sock: socket.socket) -> Callable[[], object]:
+    """A function that tells whether there may be bytes of `sock`, its end, or an error; the socket must not be closed.
+
+    To receive in vain costs several times as much. Where the system has no `poll`, there always may be something.
+    """
+    if not hasattr(select, "poll"):
+        return lambda: True
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return partial(poll.poll, 0)
+
+
+_DELIVERIES: Final = 4
+"""How often in a row bytes of one socket are delivered where it has to be emptied, before others get their turn."""
 
 
 class _AsyncioReceiver:
@@ -156,10 +232,12 @@ class _AsyncioReceiver:
         self._loop = loop
         self._calls_once = type(loop).__module__.partition(".")[0] == "uvloop"
         self._sock = sock
+        self._glance = glance_at(sock)
         self._fileno = sock.fileno()
         self._future: asyncio.Future[None] | None = None
         self._outcome: bytes | OSError | None = None
         self._max_bytes = 0
+        self._taker: Taker | None = None
         self._registered = False
         self._closed = False
 
@@ -167,7 +245,7 @@ class _AsyncioReceiver:
         # A future that is set in the turn in which the cancellation comes would win.
         await checkpoint_if_cancelled()
         self._max_bytes = max_bytes
-        if self._calls_once and self._outcome is None and not self._closed:
+        if self._calls_once and self._outcome is None and not self._closed and self._glance():
             self._receive_now()
         future = self._future = self._loop.create_future()
         try:
@@ -196,12 +274,20 @@ class _AsyncioReceiver:
             return outcome
         return None
 
+    def deliver_to(self, taker: Taker | None, max_bytes: int) -> bool:
+        self._taker = taker
+        self._max_bytes = max_bytes
+        if taker is not None and not self._registered and not self._closed:
+            self._register()
+        return True
+
     def interrupt(self) -> None:
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
     def close(self) -> None:
         self._closed = True
+        self._taker = None
         self._unregister()
         self.interrupt()
 
@@ -215,6 +301,9 @@ class _AsyncioReceiver:
             self._loop.remove_reader(self._fileno)
 
     def _readable(self) -> None:
+        if self._taker is not None:
+            self._deliver()
+            return
         future = self._future
         if future is None or future.done() or self._outcome is not None:
             # What has been received and not been fetched yet must not be replaced.
@@ -223,6 +312,27 @@ class _AsyncioReceiver:
         self._receive_now()
         if self._outcome is not None:
             future.set_result(None)
+
+    def _deliver(self) -> None:
+        data: bytes | OSError
+        for _ in range(_DELIVERIES):
+            try:
+                data = self._sock.recv(self._max_bytes)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                data = error
+            taker = self._taker
+            if taker is None:
+                return
+            self._max_bytes = taker(data)
+            if not self._calls_once or self._taker is None or not self._glance():
+                return
+        self._loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        if self._taker is not None:
+            self._deliver()
 
     def _receive_now(self) -> None:
         try:
@@ -235,75 +345,18 @@ class _AsyncioReceiver:
 
 class _TrioBackend:
     def __init__(self, token: object) -> None:
-        from trio import current_time, lowlevel
+        from trio import current_effective_deadline, current_time, lowlevel
 
         self.token = token
         self.running: Callable[[], object] = lowlevel.current_trio_token
-        self.waiter: Callable[[], Waiter] = _TrioWaiter
+        self.waiter: Callable[[], Waiter] = waiters(lowlevel, token)
         self.time: Callable[[], float] = current_time
         self.task: Callable[[], object] = lowlevel.current_task
-        self.turn = lowlevel.checkpoint
-        _TrioWaiter.bind(lowlevel)
+        self.turn: Callable[[], Awaitable[Any]] = lowlevel.checkpoint
+        self.deadline: Callable[[], float] = current_effective_deadline
 
     def receiver(self, sock: socket.socket) -> Receiver:
-        return _WaitingReceiver(sock)
-
-
-_PENDING: Final = object()
-_CANCELLED: Final = object()
-
-
-class _TrioWaiter:
-    __slots__ = ("_task", "_value")
-
-    # Bound when the first trio loop is met: trio is optional, and an import statement in here would be run per command.
-    _current_task: ClassVar[Any]
-    _park: ClassVar[Any]
-    _reschedule: ClassVar[Any]
-    _aborted: ClassVar[Any]
-
-    @classmethod
-    def bind(cls, lowlevel: Any) -> None:
-        cls._current_task = staticmethod(lowlevel.current_task)
-        cls._park = staticmethod(lowlevel.wait_task_rescheduled)
-        cls._reschedule = staticmethod(lowlevel.reschedule)
-        cls._aborted = lowlevel.Abort.SUCCEEDED
-
-    def __init__(self) -> None:
-        self._value: Any = _PENDING
-        self._task: Any = None
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        if self._value is _PENDING:
-            self._task = self._current_task()
-            yield from self._park(self._abort).__await__()
-        return self._value
-
-    def _abort(self, _raise_cancel: Callable[[], Any]) -> Any:
-        self._task = None
-        self._value = _CANCELLED
-        return self._aborted
-
-    def done(self) -> bool:
-        return self._value is not _PENDING
-
-    def cancelled(self) -> bool:
-        return self._value is _CANCELLED
-
-    def set_result(self, value: Any) -> None:
-        if self._value is not _PENDING:
-            raise RuntimeError("the waiter is done already")
-        self._value = value
-        if self._task is not None:
-            self._reschedule(self._task)
-            self._task = None
-
-    def result(self) -> Any:
-        return self._value
-
-    def cancel(self) -> None:
-        if self._value is _PENDING:
-            self._value = _CANCELLED
+        return _WaitingReceiver(sock, self.turn)
 
 
 _LOOKS: Final = 8
@@ -321,17 +374,21 @@ class _WaitingReceiver:
     waits at once.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, turn: Callable[[], Awaitable[Any]]) -> None:
         self._sock = sock
+        self._glance = glance_at(sock)
+        self._turn = turn
         self._interrupted = False
         self._closed = False
         self._misses = 0
 
     async def _look(self, max_bytes: int) -> bytes | None:
         for _ in range(_LOOKS):
-            await lowlevel.checkpoint()
+            await self._turn()
             if self._closed or self._interrupted:
                 break
+            if not self._glance():
+                continue
             try:
                 data = self._sock.recv(max_bytes)
             except (BlockingIOError, InterruptedError):
@@ -365,6 +422,9 @@ class _WaitingReceiver:
 
     def take(self) -> bytes | None:
         return None
+
+    def deliver_to(self, taker: Taker | None, max_bytes: int) -> bool:
+        return False
 
     def interrupt(self) -> None:
         # The socket stays open: this only wakes those that wait for it.

@@ -20,7 +20,15 @@ from anyio.streams.tls import TLSStream
 
 from anystore import backend
 
-__all__ = ("NowaitStream", "SocketByteStream", "open_tcp", "open_tls", "open_unix", "tls_context")
+__all__ = (
+    "DeliveringStream",
+    "NowaitStream",
+    "SocketByteStream",
+    "open_tcp",
+    "open_tls",
+    "open_unix",
+    "tls_context",
+)
 
 RECEIVE_BYTES: Final = 65536
 """What one receive takes at most: small enough that parsing it never holds the loop for long."""
@@ -56,6 +64,18 @@ class NowaitStream(Protocol):
         """Close at once; tasks that wait in it get `ClosedResourceError`. No effect when closed already."""
 
 
+@runtime_checkable
+class DeliveringStream(Protocol):
+    """A byte stream that can call whoever wants its bytes, instead of being asked for them."""
+
+    def deliver_to(self, taker: backend.Taker | None, max_bytes: int = ...) -> bool:
+        """Have `taker` called with what arrives from now on, or with None nobody; see `backend.Receiver.deliver_to`.
+
+        False if the stream cannot do that in this event loop: then it has to be asked, by `receive`. What has arrived
+        before is for `receive_nowait`.
+        """
+
+
 class SocketByteStream(ByteStream):
     """A byte stream over a non-blocking stream socket, which it owns.
 
@@ -67,6 +87,7 @@ class SocketByteStream(ByteStream):
         sock.setblocking(False)
         self._sock = sock
         self._receiver = backend.current_backend().receiver(sock)
+        self._glance = backend.glance_at(sock)
         self._closed = False
         self._receiving = False
         self._sending = False
@@ -87,12 +108,19 @@ class SocketByteStream(ByteStream):
         taken = self._receiver.take()
         if taken is not None:
             return taken
+        if not self._glance():
+            return None
         try:
             return self._sock.recv(max_bytes)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:
             raise anyio.BrokenResourceError from error
+
+    def deliver_to(self, taker: backend.Taker | None, max_bytes: int = RECEIVE_BYTES) -> bool:
+        delivers = self._receiver.deliver_to(taker, max_bytes)
+        self._receiving = delivers and taker is not None
+        return delivers
 
     async def wait_send(self) -> None:
         while True:
@@ -186,9 +214,10 @@ class SocketByteStream(ByteStream):
         return attributes
 
 
-async def open_tcp(host: str, port: int) -> SocketByteStream:
+async def open_tcp(host: str, port: int, source: str = "") -> SocketByteStream:
     """Connect by TCP, to the first of the host's addresses that answers; without Nagle's delay, with keep-alive.
 
+    `source` is the address of this machine to connect from; empty, the system chooses.
     Set a time limit around it. Cancelled, it leaves nothing open.
 
     Raises:
@@ -196,15 +225,31 @@ async def open_tcp(host: str, port: int) -> SocketByteStream:
     """
     # The error of the first address is the telling one: it is the address that the resolver prefers.
     first_error: OSError | None = None
-    for family, kind, protocol, _, address in await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    try:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except ValueError as error:  # a text that cannot be a host's name is one that nobody has
+        raise socket.gaierror(socket.EAI_NONAME, f"no host has the name {host[:100]!r}: {error}") from error
+    for family, kind, protocol, _, address in found:
         try:
             sock = socket.socket(family, kind, protocol)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if source:
+                _bind(sock, source)
             return await _connect(sock, address)
         except OSError as error:
             first_error = first_error or error
     raise first_error or OSError(errno.EHOSTUNREACH, f"no address for {host}")
+
+
+def _bind(sock: socket.socket, source: str) -> None:
+    try:
+        sock.bind((source, 0))
+    except (OSError, TypeError, ValueError) as error:  # the last two are about a text that can be no address
+        sock.close()
+        if isinstance(error, OSError):
+            raise
+        raise OSError(errno.EADDRNOTAVAIL, f"{source[:100]!r} is no address of this machine") from error
 
 
 async def open_unix(path: str) -> SocketByteStream:

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+import math
+import select
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
+import sniffio
 from anyio import lowlevel
 from anyio.abc import TaskStatus
 
-from anystore.backend import Waiter, checkpoint_if_cancelled, current_backend, current_token
+from anystore.backend import (
+    Receiver,
+    Waiter,
+    checkpoint_if_cancelled,
+    current_backend,
+    current_token,
+    glance_at,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +150,25 @@ class TestLoop:
                 await current_backend().turn()
             assert ran == [1]
 
+    async def test_a_turn_is_a_checkpoint(self) -> None:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            for _ in range(3):
+                await current_backend().turn()
+        assert scope.cancelled_caught
+
+    async def test_the_deadline_is_anyios(self) -> None:
+        backend = current_backend()
+        assert backend.deadline() == math.inf
+        with anyio.fail_after(1000):
+            await backend.turn()
+            assert backend.deadline() == anyio.current_effective_deadline() < math.inf
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            assert backend.deadline() == -math.inf
+            await backend.turn()
+        assert scope.cancelled_caught
+
     async def test_checkpoint_if_cancelled(self) -> None:
         await checkpoint_if_cancelled()
         with anyio.CancelScope() as scope:
@@ -152,6 +182,43 @@ def test_without_a_loop() -> None:
         current_token()
     with pytest.raises(RuntimeError):
         current_backend()
+
+
+class TestGlance:
+    def test_nothing_then_something(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        ours, theirs = pair
+        glance = glance_at(ours)
+        assert not glance()
+        theirs.send(b"x")
+        assert glance()
+        assert glance()
+        ours.recv(1)
+        assert not glance()
+
+    def test_the_end_is_something(self, pair: tuple[socket.socket, socket.socket]) -> None:
+        ours, theirs = pair
+        glance = glance_at(ours)
+        theirs.close()
+        assert glance()
+
+    def test_a_reset_is_something(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ours = socket.create_connection(listener.getsockname())
+            theirs, _ = listener.accept()
+            with ours:
+                glance = glance_at(ours)
+                assert not glance()
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+                theirs.close()
+                assert glance()
+                with pytest.raises(ConnectionResetError):
+                    ours.recv(1)
+
+    def test_where_there_is_no_poll(
+        self, pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(select, "poll")
+        assert glance_at(pair[0])()
 
 
 class TestReceiver:
@@ -253,7 +320,7 @@ class TestReceiver:
             theirs.send(b"two")
             theirs.close()
             ours.send(b"to nobody")
-            with anyio.fail_after(1):
+            with anyio.fail_after(10):
                 assert await receiver.receive(2) == b"tw"
                 assert await receiver.receive(2) == b"o"
                 with suppress(ConnectionResetError):
@@ -289,8 +356,72 @@ class TestReceiver:
         got = b""
         async with anyio.create_task_group() as group:
             group.start_soon(send)
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 while len(got) < len(sent):
                     got += await receiver.receive(100)
         assert got == sent
         receiver.close()
+
+
+class TestDelivery:
+    """Where the event loop cannot deliver (trio), it says so; that is all there is to see there."""
+
+    async def test_what_arrives_is_delivered_until_told_otherwise(
+        self, pair: tuple[socket.socket, socket.socket]
+    ) -> None:
+        ours, theirs = pair
+        receiver = current_backend().receiver(ours)
+        arrived: list[bytes | OSError] = []
+        came = anyio.Event()
+
+        def take(data: bytes | OSError) -> int:
+            arrived.append(data)
+            came.set()
+            return 3
+
+        if not receiver.deliver_to(take, 2):
+            assert sniffio.current_async_library() == "trio"
+            return
+        theirs.send(b"abcdefg")
+        while sum(map(len, arrived)) < 7:  # type: ignore[arg-type]
+            came = anyio.Event()
+            await came.wait()
+        assert arrived == [b"ab", b"cde", b"fg"]
+        receiver.deliver_to(None, 2)
+        theirs.send(b"later")
+        assert await receiver.receive(10) == b"later"
+        assert len(arrived) == 3
+        receiver.close()
+
+    async def test_the_end_and_a_reset_are_delivered(self) -> None:
+        for reset in (False, True):
+            listening = socket.create_server(("127.0.0.1", 0))
+            ours = socket.create_connection(listening.getsockname())
+            theirs, _ = listening.accept()
+            listening.close()
+            ours.setblocking(False)
+            receiver = current_backend().receiver(ours)
+            arrived: list[bytes | OSError] = []
+            ended = anyio.Event()
+
+            def take(
+                data: bytes | OSError,
+                arrived: list[bytes | OSError] = arrived,
+                receiver: Receiver = receiver,
+                ended: anyio.Event = ended,
+            ) -> int:
+                arrived.append(data)
+                if not data or isinstance(data, OSError):
+                    receiver.close()
+                    ended.set()
+                return 100
+
+            if reset:
+                theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.send(b"last words")
+            theirs.close()
+            if receiver.deliver_to(take, 100):
+                await ended.wait()
+                assert arrived[0] == b"last words"
+                assert isinstance(arrived[-1], OSError) if reset else arrived[-1] == b""
+            ours.close()

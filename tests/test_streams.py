@@ -14,6 +14,7 @@ from anyio.streams.tls import TLSStream
 
 from anystore.streams import NowaitStream, SocketByteStream, open_tcp, open_tls, open_unix, tls_context
 from tests.faultproxy import CERTIFICATES, server_tls
+from tests.servers import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,8 @@ async def pair() -> AsyncIterator[tuple[SocketByteStream, socket.socket]]:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    # On a port that nobody gets who connects to something once it is closed.
+    with socket.create_server(("127.0.0.1", free_port())) as server:
         yield server
 
 
@@ -191,7 +193,7 @@ class TestSocketByteStream:
                 stream.close()
 
             group.start_soon(close)
-            with anyio.fail_after(2), pytest.raises(anyio.ClosedResourceError):
+            with anyio.fail_after(10), pytest.raises(anyio.ClosedResourceError):
                 await stream.wait_send()
 
     async def test_interrupting_a_receive_leaves_a_task_that_waits_to_send(self) -> None:
@@ -250,6 +252,13 @@ class TestOpening:
             assert stream.extra(SocketAttribute.local_address) == sock.getsockname()
             assert stream.extra(SocketAttribute.remote_address)[1] == port
 
+    async def test_from_an_address(self, listener: socket.socket) -> None:
+        port = listener.getsockname()[1]
+        async with await open_tcp("127.0.0.1", port, "127.0.0.1") as stream:
+            assert stream.extra(SocketAttribute.local_address)[0] == "127.0.0.1"
+        with pytest.raises(OSError):  # noqa: PT011 - the text is the platform's
+            await open_tcp("127.0.0.1", port, "192.0.2.1")
+
     async def test_nobody_there(self, listener: socket.socket) -> None:
         port = listener.getsockname()[1]
         listener.close()
@@ -259,6 +268,15 @@ class TestOpening:
     async def test_an_unknown_host(self) -> None:
         with pytest.raises(OSError):  # noqa: PT011 - the resolver's text is the platform's
             await open_tcp("no-such-host.invalid", 1)
+
+    @pytest.mark.parametrize(
+        "host", ["x" * 300, "a..b", "\udcff", "x" * 64 + ".y", "\0", "\xe4" * 70, "-\udcff"]
+    )
+    async def test_what_can_be_no_name_is_an_unknown_host(self, listener: socket.socket, host: str) -> None:
+        with pytest.raises(OSError):  # noqa: PT011 - the resolver's text is the platform's
+            await open_tcp(host, 1)
+        with pytest.raises(OSError):  # noqa: PT011
+            await open_tcp("127.0.0.1", listener.getsockname()[1], host)
 
     async def test_the_next_address_where_the_first_does_not_answer(
         self, listener: socket.socket, monkeypatch: pytest.MonkeyPatch

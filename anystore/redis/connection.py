@@ -6,8 +6,10 @@ of the entries. There are two roles, and for neither a task of its own where the
 * *Writing.* Whoever finds nothing outgoing flushes it, once all tasks that can run have run: one system call for all
   requests of a turn. A task that is alone does not wait for others. What the socket does not take is written by a
   task in the store's group, so cancelling a request never tears a command.
-* *Reading.* The first task that waits for a reply reads for all; when its own reply is in, or it is cancelled, it hands
-  the reading on to the next one that waits (`Baton`). A lone task reads its own reply, with no other one in between.
+* *Reading.* Where the event loop calls back with what has arrived (`DeliveringStream`), that is when replies are given
+  out, and nobody reads. Elsewhere the first task that waits for a reply reads for all; when its own reply is in, or
+  it is cancelled, it hands the reading on to the next one that waits (`Baton`). A lone task reads its own reply, with no
+  other one in between.
 
 An entry whose task was cancelled stays in the FIFO: its reply is read and dropped, so no reply can go to another task.
 The last `len(_outgoing.parts)` entries of the FIFO are those of which not all is written, always; cancelling one that
@@ -19,25 +21,37 @@ future whose task is cancelled in the same turn would be reported as never retri
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from typing import Any, Final, TypeAlias
 
 import anyio
-from anyio import current_effective_deadline
 from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
 
 from anystore.backend import Waiter, current_backend
-from anystore.exceptions import CommandTimeout, ProtocolError, ResponseError
-from anystore.redis.entries import STREAM_ERRORS, Baton, Bundle, ConnectionLost, Entry, Packed, waiter_of
-from anystore.redis.outgoing import Outgoing, Part
+from anystore.exceptions import CommandTimeout, ProtocolError
+from anystore.redis.at_once import AtOnce
+from anystore.redis.distribution import Distribution
+from anystore.redis.entries import (
+    STREAM_ERRORS,
+    Baton,
+    Bundle,
+    ConnectionLost,
+    ConnectionStatistics,
+    Entry,
+    Packed,
+    may_have_gone,
+    take_back,
+    waiter_of,
+)
+from anystore.redis.lookout import Lookout
+from anystore.redis.outgoing import Outgoing
+from anystore.redis.reception import Reception
 from anystore.redis.timekeeper import Timekeeper
-from anystore.resp.replies import NOT_ENOUGH, PushNotification, ReplyParser
-from anystore.streams import RECEIVE_BYTES, NowaitStream
+from anystore.resp.replies import ReplyParser
+from anystore.streams import RECEIVE_BYTES, DeliveringStream, NowaitStream
 
 __all__ = ("Connection", "ConnectionStatistics", "Spawn")
 
@@ -48,28 +62,12 @@ IN_FLIGHT: Final = 16_384
 """Requests that may wait for a reply at a time: far more than keep a server busy, and bounded memory."""
 MORE_BYTES: Final = 4 * RECEIVE_BYTES
 """How much is received at once of a large reply; more gave nothing."""
-REPLIES_A_TURN: Final = 2_000
-"""Replies to give out before other tasks get their turn: about a millisecond's work."""
 HEALTH_SECONDS: Final = 5.0
 """How long the answer to the PING of a health check may take."""
 PING: Final = b"*1\r\n$4\r\nPING\r\n"
 
-_logger = logging.getLogger("anystore.redis")
 
-
-@dataclass(frozen=True, slots=True)
-class ConnectionStatistics:
-    """What `Connection.statistics` gives."""
-
-    in_flight: int
-    """Requests without their reply yet, those of cancelled tasks included."""
-    unsent: int
-    """Requests of which not all is written yet."""
-    closed: bool
-    """Whether the connection was closed or lost."""
-
-
-class Connection:
+class Connection(AtOnce, Reception):
     """A multiplexed connection over `stream`, which it owns.
 
     Args:
@@ -97,18 +95,26 @@ class Connection:
         self.protocol = 2
         self._stream = stream
         self._nowait = stream if isinstance(stream, NowaitStream) else None
+        self._source = stream if isinstance(stream, DeliveringStream) else None
+        self.answers_at_once = getattr(stream, "answers_at_once", False)
+        self._was_fair = 0.0
+        self._delivered = False  # the stream delivers what arrives, so that nobody has to read
         self._spawn = spawn
         self._parser = parser
-        self._on_push = on_push
         self._on_lost = on_lost
         self._new_waiter = backend.waiter
         self._turn = backend.turn
+        self._deadline = backend.deadline
+        self._lookout = Lookout(backend.turn)
         self._time = backend.time
-        self._used = backend.time()
         self._idle_limit = inf if idle_limit is None else idle_limit
+        self._used = backend.time()
         self._fifo: deque[Entry] = deque()
         self._outgoing = Outgoing(stream, spawn, self.close, self._unclogged)
         self._lost: BaseException | None = None
+        self._distribution = Distribution(
+            self._fifo, self._outgoing.parts, parser, on_push, lambda: self._lost is not None
+        )
         self._for_room: list[Waiter] = []
         self._reading = False  # somebody reads, or was handed the reading
         self._more = False  # the parser has replies that are not given out yet
@@ -129,8 +135,6 @@ class Connection:
         """Counters of this moment. O(1)."""
         return ConnectionStatistics(len(self._fifo), len(self._outgoing.parts), self.closed)
 
-    # Requests.
-
     async def request(self, packed: Packed, bundle: Bundle | None = None) -> Any:
         """Send one packed command, or a bundle of them, and wait for what comes back.
 
@@ -144,45 +148,73 @@ class Connection:
         fifo = self._fifo
         if self._outgoing.clogged or len(fifo) >= IN_FLIGHT:
             await self._wait_until_possible()
-        if not fifo and self._outgoing.company < 2:
-            if current_effective_deadline() == -inf:
+        alone = not fifo and self._outgoing.company < 2
+        if alone:
+            if self._deadline() == -inf:
                 await checkpoint()
-            if self._nowait is not None:
-                self._check_end()
+            # Always: what the peer has closed in this very moment must not count as written.
+            self._check_end()
             now = self._time()
             if now - self._used > self._idle_limit:
                 await self._check_health()
             self._used = now
             if self._lost is not None:
                 return ConnectionLost(self._lost, written=False)
-            waiter = self._append(packed, bundle)
-            self._outgoing.flush()
+            waiter = self._append(bundle)
+            self._outgoing.write(packed)
+            if self.answers_at_once:
+                self._check_end()
+                if waiter.done() and waiter.result().__class__ is not Baton:
+                    await self.be_fair()
+                    return waiter.result()
         else:
             if self._lost is not None:
                 return ConnectionLost(self._lost, written=False)
-            waiter = self._append(packed, bundle)
+            waiter = self._append(bundle)
+            self._outgoing.add(packed)
             # The first of those that come in this turn writes for all of them.
             if len(self._outgoing.parts) == 1 and not self._outgoing.busy:
                 await self._gather(waiter)
         if not self._timekeeper.running:
             self._timekeeper.start()
-        if not self._reading:
-            return await self._read_for_all(waiter)
+        if not self._reading and not self._begin_delivery() and not self._reading:
+            return await self.read_for_all(waiter)
         try:
+            if alone and self._delivered:
+                await self._lookout.watch(waiter)
             reply = await waiter
         except BaseException:
-            self._forsake(waiter)
+            self.forsake(waiter)
             raise
-        return reply if reply.__class__ is not Baton else await self._read_for_all(reply.waiter)
+        return reply if reply.__class__ is not Baton else await self.read_for_all(reply.waiter)
 
-    def _append(self, packed: Packed, bundle: Bundle | None) -> Waiter:
+    def join(self, packed: Packed) -> Waiter | None:
+        """Add one packed command to those that are to be written in this turn, if there are any and somebody reads.
+
+        Returns:
+            What the reply comes to, or a `Baton` for `read_for_all`; cancelled, the task is to `forsake` it. None where
+            nothing was done, and `request` is the way. O(1).
+        """
+        outgoing = self._outgoing
+        # Once the connection is lost, nothing is outgoing.
+        if (
+            not outgoing.parts
+            or not self._reading
+            or outgoing.clogged
+            or len(self._fifo) >= IN_FLIGHT
+            or not self._timekeeper.running
+        ):
+            return None
         waiter = self._new_waiter()
-        if bundle is None:
-            self._fifo.append(waiter)
-        else:
+        self._fifo.append(waiter)
+        outgoing.add(packed)
+        return waiter
+
+    def _append(self, bundle: Bundle | None) -> Waiter:
+        waiter = self._new_waiter()
+        if bundle is not None:
             bundle.waiter = waiter
-            self._fifo.append(bundle)
-        self._outgoing.add(packed)
+        self._fifo.append(waiter if bundle is None else bundle)
         return waiter
 
     async def _wait_until_possible(self) -> None:
@@ -194,12 +226,12 @@ class Connection:
                 try:
                     baton = await waiter
                 except BaseException:
-                    self._forsake(waiter)
+                    self.forsake(waiter)
                     raise
                 if baton is None:
                     continue
                 waiter = baton.waiter
-            await self._read_for_all(waiter)
+            await self.read_for_all(waiter)
 
     def _unclogged(self) -> None:
         self._make_room()
@@ -212,7 +244,7 @@ class Connection:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _forsake(self, waiter: Waiter) -> None:
+    def forsake(self, waiter: Waiter) -> None:
         """The task that waited was cancelled: take its request back if it can be, else leave a tombstone."""
         if not waiter.done():
             waiter.cancel()
@@ -225,17 +257,42 @@ class Connection:
         self._take_back(waiter)
 
     def _take_back(self, waiter: Waiter) -> None:
-        """Drop a request of which nothing was written yet."""
-        parts = self._outgoing.parts
-        first = len(self._fifo) - len(parts)
-        for index, part in enumerate(parts):
-            if waiter_of(self._fifo[first + index]) is waiter and not isinstance(part, memoryview):
-                del self._fifo[first + index], parts[index]
-                break
+        take_back(waiter, self._fifo, self._outgoing.parts)
 
     # Reading.
 
-    async def _read_for_all(self, waiter: Waiter) -> Any:
+    def _begin_delivery(self) -> bool:
+        """Have replies given out whenever they arrive. False if somebody has to read, for now or in any case."""
+        if self._source is None or self._more or self._lost is not None:
+            return False
+        if not self._source.deliver_to(self._arrived, RECEIVE_BYTES):
+            self._source = None
+            return False
+        self._reading = self._delivered = True
+        self._check_end()  # of what has arrived before the stream tells nothing
+        return self._delivered
+
+    def _end_delivery(self) -> None:
+        if self._delivered:
+            self._reading = self._delivered = False
+            if self._source is not None:
+                self._source.deliver_to(None)
+
+    def _arrived(self, data: bytes | OSError) -> int:
+        """Give out what has arrived; how much to receive next time."""
+        try:
+            self._more = self._distribution.take(data)
+            self._received += 1
+        except Exception as error:  # the event loop calls this, and could do nothing about it
+            self.close(error)
+        if self._more:  # others first: somebody goes on, in one of the next turns
+            self._end_delivery()
+            self._hand_on()
+        elif self._for_room and len(self._fifo) < IN_FLIGHT:
+            self._make_room()
+        return MORE_BYTES if isinstance(data, bytes) and len(data) >= RECEIVE_BYTES else RECEIVE_BYTES
+
+    async def read_for_all(self, waiter: Waiter) -> Any:
         """Read and give out replies until `waiter` has its own, then hand the reading on."""
         self._reading = True
         try:
@@ -243,14 +300,14 @@ class Connection:
         except STREAM_ERRORS as error:
             self.close(error)
         except BaseException:
-            self._forsake(waiter)
+            self.forsake(waiter)
             raise
         finally:
             self._hand_on()
         return waiter.result()
 
     async def _read_until(self, waiter: Waiter) -> None:
-        parser, receive = self._parser, self._stream.receive
+        parser, receive, give_out = self._parser, self._stream.receive, self._distribution.give_out
         size = RECEIVE_BYTES
         while not waiter.done():
             if self._more:
@@ -264,7 +321,7 @@ class Connection:
                 if len(data) == size:
                     size = MORE_BYTES  # there is much to come, so with fewer calls
                 self._received += 1
-            self._more = self._give_out()
+            self._more = give_out()
             if self._for_room and len(self._fifo) < IN_FLIGHT:
                 self._make_room()
 
@@ -276,6 +333,10 @@ class Connection:
             self._reading = True
             listener.set_result(None)
             return
+        if self._fifo or self._for_room:
+            self._begin_delivery()
+            if self._reading:
+                return
         for index, entry in enumerate(self._fifo):
             waiter = waiter_of(entry)
             if not waiter.done():
@@ -295,122 +356,11 @@ class Connection:
                 waiter.set_result(Baton(self._for_room[index]))
                 return
 
-    def _give_out(self) -> bool:
-        """Give the replies that have arrived to those that wait; True if there may be more of them."""
-        fifo, parts, gets = self._fifo, self._outgoing.parts, self._parser.gets
-        due = len(fifo) - len(parts)
-        if parts and parts[0].__class__ is memoryview:
-            due += 1  # begun: a bundle may have its first replies by now, and a command an early refusal
-        for _ in range(min(due, REPLIES_A_TURN)):
-            entry: Any = fifo[0]
-            if entry.__class__ is Bundle:
-                filled = self._fill(entry)
-                if not filled:
-                    return filled is None
-                continue
-            try:
-                reply = gets()
-            except UnicodeDecodeError as error:
-                reply = error
-            if reply is NOT_ENOUGH:
-                return False
-            if reply.__class__ is PushNotification:
-                self._push(reply)
-                if self._lost is not None:
-                    return False
-                continue
-            del fifo[0]
-            if not entry.done():
-                entry.set_result(reply)
-        if len(fifo) < len(parts):
-            raise ProtocolError("the server answered a command of which it has not got all")
-        if not self._parser.has_data:
-            return False
-        return len(fifo) > len(parts) or self._take_unasked()
-
-    def _take_unasked(self) -> bool:
-        reply = self._parser.gets()
-        if reply is NOT_ENOUGH:
-            return False
-        if isinstance(reply, ResponseError):
-            raise anyio.BrokenResourceError(
-                str(reply)
-            )  # its last words, of a server that is full, for instance
-        if reply.__class__ is not PushNotification:
-            raise ProtocolError("the server sent a reply that nobody had asked for")
-        self._push(reply)
-        return True
-
-    def _fill(self, bundle: Bundle) -> bool | None:
-        """Give the replies that have arrived to the bundle: True when it is whole, None when a turn is due."""
-        gets, decode, replies = self._parser.gets, bundle.decode, bundle.replies
-        for _ in range(REPLIES_A_TURN):
-            try:
-                reply = gets(decode)
-            except UnicodeDecodeError as error:
-                reply = error
-            if reply is NOT_ENOUGH:
-                return False
-            if reply.__class__ is PushNotification:
-                self._push(reply)
-                if self._lost is not None:
-                    return False
-                continue
-            replies.append(reply)
-            if len(replies) == bundle.count:
-                del self._fifo[0]
-                if not bundle.waiter.done():
-                    bundle.waiter.set_result(None)
-                if bundle.left_open:
-                    raise anyio.BrokenResourceError("the server began a transaction and refused to end it")
-                return True
-        return None
-
-    def _push(self, message: list[Any]) -> None:
-        if self._on_push is not None:
-            try:
-                self._on_push(message)
-            except Exception:
-                _logger.exception("the handler of out-of-band messages failed")
-
-    def listen(self) -> None:
-        """Have a task of its own read, from now on until the connection is lost.
-
-        For connections on which messages come unasked, and for streams that cannot be asked without waiting whether
-        the peer has closed them.
-        """
-        if not self._listening:
-            self._listening = True
-            self._spawn(self._listen)
-
-    async def _listen(self) -> None:
-        forever = self._new_waiter()
-        if self._reading and self._lost is None:
-            # Set by whoever hands the reading on, so that `_reading` stays true, or by `close`.
-            self._listener = self._new_waiter()
-            await self._listener
-        self._reading = True
-        try:
-            if self._lost is None:
-                await self._read_until(forever)
-        except STREAM_ERRORS as error:
-            self.close(error)
-        finally:
-            self._reading = False
-
     def _check_end(self) -> None:
         """Close the connection if the peer has closed it while nobody was reading."""
-        if self._reading or self._lost is not None or self._nowait is None:
+        if self._lost is not None or self._nowait is None or (self._reading and not self._delivered):
             return
-        try:
-            data = self._nowait.receive_nowait()
-            if data:
-                self._parser.feed(data)
-                self._more = self._give_out()
-            elif data is not None:
-                self.close(anyio.EndOfStream("the server closed the connection"))
-        except STREAM_ERRORS as error:
-            self.close(error)
+        self._look_once(self._arrived)
 
     async def _check_health(self) -> None:
         """Close the connection if the server does not answer PING in time; any answer will do, an error, too."""
@@ -448,7 +398,7 @@ class Connection:
             if len(self._outgoing.parts) < self._outgoing.company:
                 await self._turn()
         except BaseException:
-            self._forsake(waiter)
+            self.forsake(waiter)
             self._outgoing.flush()
             raise
         self._outgoing.flush()
@@ -487,12 +437,13 @@ class Connection:
         if self._lost is not None:
             return
         self._lost = cause or anyio.ClosedResourceError("the connection was closed")
+        self._end_delivery()
         fifo, parts = self._fifo, self._outgoing.parts
         unsent = len(fifo) - len(parts)
         for index, entry in enumerate(fifo):
             waiter = waiter_of(entry)
             if not waiter.done():
-                written = index < unsent or _may_have_gone(entry, parts[index - unsent])
+                written = index < unsent or may_have_gone(entry, parts[index - unsent])
                 # What is not RESP is the answer to the first of them, as far as anybody can tell.
                 garbled = index == 0 and isinstance(cause, ProtocolError)
                 waiter.set_result(cause if garbled else ConnectionLost(cause, written=written))
@@ -515,40 +466,3 @@ class Connection:
     async def _close_stream(self) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.aclose_forcefully(self._stream)
-
-    # Without requests: for a connection that was leased for messages, as MONITOR sends them.
-
-    def write(self, packed: Packed) -> None:
-        """Write a command whose replies `receive` is to give. Not to be mixed with `request`."""
-        if self._lost is not None:
-            raise ConnectionLost(self._lost, written=False)
-        self._outgoing.add(packed)
-        self._outgoing.flush()
-
-    async def receive(self, decode: bool = False) -> Any:
-        """The next reply or message, whatever it is. Not to be mixed with `request`.
-
-        A checkpoint only if it has to wait. Cancelled, it loses nothing.
-
-        Raises:
-            ConnectionLost: The connection was lost, or closed while waiting.
-            ProtocolError: This is not RESP.
-        """
-        while True:
-            reply = self._parser.gets(decode)
-            if reply is not NOT_ENOUGH:
-                return reply
-            if self._lost is not None:
-                raise ConnectionLost(self._lost, written=True)
-            try:
-                self._parser.feed(await self._stream.receive())
-            except STREAM_ERRORS as error:
-                self.close(error)
-
-
-def _may_have_gone(entry: Entry, part: Part) -> bool:
-    """Whether the server may have carried out something of a request that was not written as a whole.
-
-    It cannot with a command whose end it never saw.
-    """
-    return isinstance(part, memoryview) and isinstance(entry, Bundle) and not entry.atomic

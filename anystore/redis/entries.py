@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import anyio
@@ -9,7 +11,18 @@ import anyio
 from anystore.backend import Waiter
 from anystore.exceptions import ConnectionFailed, ExecAbort, ProtocolError, ResponseError
 
-__all__ = ("STREAM_ERRORS", "Baton", "Bundle", "ConnectionLost", "Entry", "Packed", "waiter_of")
+__all__ = (
+    "STREAM_ERRORS",
+    "Baton",
+    "Bundle",
+    "ConnectionLost",
+    "ConnectionStatistics",
+    "Entry",
+    "Packed",
+    "may_have_gone",
+    "take_back",
+    "waiter_of",
+)
 
 Packed: TypeAlias = bytes | bytearray
 """Commands as they go over the wire."""
@@ -22,6 +35,18 @@ STREAM_ERRORS: Final = (
     OSError,
 )
 """What a connection cannot go on after."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatistics:
+    """What `Connection.statistics` gives."""
+
+    in_flight: int
+    """Requests without their reply yet, those of cancelled tasks included."""
+    unsent: int
+    """Requests of which not all is written yet."""
+    closed: bool
+    """Whether the connection was closed or lost."""
 
 
 class ConnectionLost(ConnectionFailed):
@@ -81,3 +106,20 @@ Entry: TypeAlias = Waiter | Bundle
 def waiter_of(entry: Entry) -> Waiter:
     """The waiter of an entry."""
     return entry.waiter if isinstance(entry, Bundle) else entry
+
+
+def may_have_gone(entry: Entry, part: object) -> bool:
+    """Whether the server may have carried out something of a request that was not written as a whole.
+
+    It cannot with a command whose end it never saw.
+    """
+    return isinstance(part, memoryview) and isinstance(entry, Bundle) and not entry.atomic
+
+
+def take_back(waiter: Waiter, fifo: deque[Entry], parts: list[Any]) -> None:
+    """Drop a waiter's request if nothing of it was written; `parts` are what the last entries have to write. O(parts)."""
+    first = len(fifo) - len(parts)
+    for index, part in enumerate(parts):
+        if waiter_of(fifo[first + index]) is waiter and not isinstance(part, memoryview):
+            del fifo[first + index], parts[index]
+            break

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from anystore.exceptions import PubSubError, StoreError
-from anystore.redis.messages import Gap, Message, MessageBuffer
+from anystore.redis.messages import Arrival, Gap, Message, MessageBuffer
 from anystore.redis.protocols import MessageProtocol
 from anystore.redis.subscriptions import Subscription
 from anystore.resp.decode import decode_strings
@@ -15,15 +15,12 @@ from anystore.resp.decode import decode_strings
 if TYPE_CHECKING:
     from anystore.redis.store import RedisStore
 
-__all__ = ("Arrival", "Client", "Inbox")
+__all__ = ("Client", "Inbox", "Item")
 
 Client: TypeAlias = Callable[[str, Any], object]
 """Called with the channel's name and the decoded message; must not block."""
-Arrival: TypeAlias = tuple[Subscription, list[Any]]
-"""A message as the server sent it, but with bare names, and the subscription that it is for."""
-
-MESSAGE_BYTES: Final = 256
-"""What a message takes beside its bytes: objects of Python, about."""
+Item: TypeAlias = tuple[Subscription, Arrival]
+"""What waits for readers: a message, and the subscription that it is for."""
 
 _logger = logging.getLogger("anystore.redis")
 
@@ -35,7 +32,7 @@ class Inbox:
         self, store: RedisStore[Any], protocol: MessageProtocol | None, buffer_size: int, overflow: str
     ) -> None:
         self.protocol = protocol
-        self.buffer: MessageBuffer[Arrival] = MessageBuffer(
+        self.buffer: MessageBuffer[Item] = MessageBuffer(
             lambda: store.backend.waiter(), buffer_size, overflow
         )
         self.clients: dict[Client, Callable[[Gap], object] | None] = {}
@@ -43,7 +40,6 @@ class Inbox:
         self.on_status: Callable[[str], object] | None = None
         self.has_readers = False
         self.failure: StoreError | None = None
-        self.names = store.names
         self._label = f"subscriptions to {store}"
         self.encoding: str = store.options.encoding
         self._errors: str = store.options.encoding_errors
@@ -52,14 +48,12 @@ class Inbox:
 
     # What the subscriber tells: see `Listener`.
 
-    def received(self, subscription: Subscription, message: list[Any]) -> None:
-        parts = message if self.names is None else self.names.push(message)
-        if parts is None:
-            return
+    def received(self, subscription: Subscription, arrival: Arrival) -> None:
         if self.clients:
-            self._broadcast(parts)
-        if not self.clients or self.has_readers or subscription.handler is not None:
-            self.buffer.put((subscription, parts), MESSAGE_BYTES + _weight(parts[-2]) + _weight(parts[-1]))
+            self._broadcast(arrival.parts)
+            if not self.has_readers and subscription.handler is None:
+                return
+        self.buffer.put((subscription, arrival), arrival.weight)
 
     def _broadcast(self, parts: list[Any]) -> None:
         channel = self.text(parts[-2])
@@ -103,6 +97,10 @@ class Inbox:
         self._call(self.on_status, status)
 
     @property
+    def blocks(self) -> bool:
+        return self.buffer.blocks
+
+    @property
     def full(self) -> bool:
         return self.buffer.full
 
@@ -114,15 +112,25 @@ class Inbox:
 
     # Decoding.
 
-    def message(self, parts: list[Any]) -> Message[Any]:
-        """The message that the server sent. Raises `PubSubError` if it cannot be decoded."""
+    def message(self, arrival: Arrival) -> Message[Any]:
+        """The message that the server sent. Raises `PubSubError` if it cannot be decoded. O(its bytes).
+
+        Without a protocol all readers of the store's get the same object, decoded by the first of them. What a protocol
+        makes of a message may be changed by who has it, so each reader has one of his own.
+        """
+        if self.protocol is None and arrival.message is not None:
+            return arrival.message
+        parts = arrival.parts
         kind = parts[0].decode("ascii")
         channel = self._text(parts[-2])
         try:
             data = self._data(parts[-1])
         except ValueError as error:
             raise PubSubError(f"a message on the channel {channel!r} cannot be decoded: {error}") from error
-        return Message(kind, channel, data, self._text(parts[1]) if kind == "pmessage" else None)
+        message = Message(kind, channel, data, self._text(parts[1]) if kind == "pmessage" else None)
+        if self.protocol is None and isinstance(data, (bytes, str)):
+            arrival.message = message
+        return message
 
     def _text(self, name: bytes) -> Any:
         # A name that cannot be decoded must not cost the message: it was not chosen by who reads.
@@ -142,7 +150,3 @@ class Inbox:
     def text(self, name: bytes) -> str:
         """A name as a str, whatever its bytes are."""
         return name.decode(self.encoding, "surrogateescape")
-
-
-def _weight(part: Any) -> int:
-    return len(part) if isinstance(part, bytes) else sum(map(_weight, part or ()))

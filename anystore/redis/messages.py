@@ -11,11 +11,14 @@ from anystore.backend import Waiter
 from anystore.exceptions import InvalidArgument, PubSubError
 from anystore.redis.commands.base import S
 
-__all__ = ("OVERFLOW_POLICIES", "Gap", "Message", "MessageBuffer")
+__all__ = ("OVERFLOW_POLICIES", "Arrival", "Gap", "Message", "MessageBuffer")
 
 T = TypeVar("T")
 
 OVERFLOW_POLICIES: Final = ("drop_oldest", "block", "raise")
+
+MESSAGE_BYTES: Final = 256
+"""What a message takes beside its bytes: objects of Python, about."""
 
 _BY_REDIS_NAME: Final = {"type": "kind", "pattern": "pattern", "channel": "channel", "data": "data"}
 
@@ -73,6 +76,24 @@ class Gap(_Readable):
         return None if self.disconnects else self.dropped
 
 
+class Arrival:
+    """A message as the server sent it, but with bare names: one object for all whom it is for.
+
+    `weight` is how many bytes it takes; `message` what it was decoded to, once that is done, where all may have the same.
+    """
+
+    __slots__ = ("message", "parts", "weight")
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+        self.weight = MESSAGE_BYTES + _weight(parts[-2]) + _weight(parts[-1])
+        self.message: Message[Any] | None = None
+
+
+def _weight(part: Any) -> int:
+    return len(part) if isinstance(part, bytes) else sum(map(_weight, part or ()))
+
+
 class _Hole:
     """A gap that still may grow."""
 
@@ -109,7 +130,7 @@ class MessageBuffer(Generic[T]):
         self._size = size
         self._blocks = overflow == "block"
         self._raises = overflow == "raise"
-        self._items: deque[tuple[T, int] | _Hole] = deque()
+        self._items: deque[Any] = deque()  # (item, weight), and holes
         self._messages = 0
         self._bytes = 0
         self._mended = True
@@ -119,6 +140,11 @@ class MessageBuffer(Generic[T]):
     def __len__(self) -> int:
         """How many messages it holds, gaps not counted."""
         return self._messages
+
+    @property
+    def occupied(self) -> bool:
+        """Whether it holds anything, message or gap."""
+        return bool(self._items)
 
     @property
     def bytes(self) -> int:
@@ -134,7 +160,8 @@ class MessageBuffer(Generic[T]):
         self._bytes += weight
         if self._bytes > self._size and not self._blocks:
             self._drop_oldest()
-        self._wake_reader()
+        if self._readers:
+            self._wake_reader()
 
     def _drop_oldest(self) -> None:
         items = self._items
@@ -166,6 +193,11 @@ class MessageBuffer(Generic[T]):
         self._wake_reader()
 
     @property
+    def blocks(self) -> bool:
+        """Whether it may ever be full."""
+        return self._blocks
+
+    @property
     def full(self) -> bool:
         """Whether messages have to wait outside until some are read; never, unless it is to block."""
         return self._blocks and self._bytes >= self._size
@@ -191,21 +223,30 @@ class MessageBuffer(Generic[T]):
         Raises:
             PubSubError: The next thing is a gap of dropped messages, and it was told to raise.
         """
-        if not self._items:
+        items = self._items
+        if not items:
             return None
-        first = self._items[0]
-        if isinstance(first, _Hole) and first.disconnects and not self._mended:
+        first = items[0]
+        if first.__class__ is _Hole:
+            return self._get_gap(first)
+        del items[0]
+        if items and self._readers:
+            self._wake_reader()
+        item: T
+        item, weight = first
+        self._messages -= 1
+        self._bytes -= weight
+        if self._filler is not None and not self.full:
+            self.release_filler()
+        return item
+
+    def _get_gap(self, hole: _Hole) -> Gap | None:
+        if hole.disconnects and not self._mended:
             return None
         self._items.popleft()
         if self._items:
             self._wake_reader()
-        if isinstance(first, _Hole):
-            return self._gap(first)
-        self._messages -= 1
-        self._bytes -= first[1]
-        if self._filler is not None and not self.full:
-            self.release_filler()
-        return first[0]
+        return self._gap(hole)
 
     def _gap(self, hole: _Hole) -> Gap:
         if self._raises and hole.dropped:
@@ -218,16 +259,25 @@ class MessageBuffer(Generic[T]):
 
     async def wait(self) -> None:
         """Wait until there may be something to read, or until `wake_all`. Readers are served in their order."""
-        waiter = self._new_waiter()
-        self._readers.append(waiter)
+        waiter = self.reader()
         try:
             await waiter
         except BaseException:
-            if waiter in self._readers:
-                self._readers.remove(waiter)
-            else:
-                self._wake_reader()  # the wake-up was for a message, which is somebody else's now
+            self.forsake(waiter)
             raise
+
+    def reader(self) -> Waiter:
+        """What `wait` waits for, for those who do so themselves; if that is cancelled, they are to `forsake` it."""
+        waiter = self._new_waiter()
+        self._readers.append(waiter)
+        return waiter
+
+    def forsake(self, waiter: Waiter) -> None:
+        """A reader was cancelled: if it was woken for a message, that is somebody else's now."""
+        if waiter in self._readers:
+            self._readers.remove(waiter)
+        else:
+            self._wake_reader()
 
     def _wake_reader(self) -> None:
         readers = self._readers

@@ -68,6 +68,25 @@ class Outgoing:
         if self._unsent > UNSENT_BYTES:
             self.clogged = True
 
+    def write(self, packed: Packed) -> None:
+        """Write a request at once, as far as that is possible without waiting, and have the task write the rest."""
+        if self._nowait is None or self.parts:
+            self.add(packed)
+            self.flush()
+            return
+        self.company = 1
+        try:
+            sent = self._nowait.send_nowait(packed)
+        except STREAM_ERRORS as error:
+            self.parts.append(packed)  # nothing of it was written
+            self._failed(error)
+            return
+        if sent < len(packed):
+            self.add(packed)
+            if sent:
+                self._drop(sent)
+            self._summon()
+
     def flush(self) -> None:
         """Write what there is, as far as that is possible without waiting, and have the task write the rest."""
         if self.busy or not self.parts:

@@ -8,10 +8,11 @@ the commit.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from math import inf
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
@@ -22,6 +23,7 @@ from anystore.redis.commands.base import Argument, KeyT, S
 from anystore.redis.connection import Connection
 from anystore.redis.entries import Bundle, ConnectionLost, Packed
 from anystore.redis.leased import carry_out
+from anystore.redis.queued import COMMANDS_A_TURN, Converter, Queue, Queued
 from anystore.resp.decode import decode_strings
 from anystore.resp.pack import encode_arguments, pack_command
 
@@ -30,77 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Pipeline", "Queued", "run_transaction")
 
-T = TypeVar("T")
-
-COMMANDS_A_TURN: Final = 1_000
-"""Commands to put together, or replies to convert, before other tasks get their turn: about a millisecond's work."""
-
 _MULTI: Final = pack_command(("MULTI",))
 _EXEC: Final = pack_command(("EXEC",))
 _UNWATCH: Final = pack_command(("UNWATCH",))
-_PENDING: Final = object()
-
-
-class Queued(Generic[T]):
-    """A queued command; after the commit, awaiting it gives its result, or raises its error."""
-
-    __slots__ = ("_outcome", "args", "block", "convert", "decode", "hook", "packed")
-
-    def __init__(
-        self,
-        args: Sequence[Any],
-        packed: bytes,
-        convert: Callable[[Any], T] | None,
-        decode: bool,
-        block: float | None,
-        hook: Callable[[Any], Any] | None,
-    ) -> None:
-        self.args = args
-        self.packed = packed
-        self.convert = convert
-        self.decode = decode
-        self.block = block
-        self.hook = hook
-        self._outcome: Any = _PENDING
-
-    def __repr__(self) -> str:
-        return f"<Queued {self.name}>"
-
-    @property
-    def name(self) -> str:
-        """The command's name."""
-        name = self.args[0]
-        return name.decode("latin-1") if isinstance(name, bytes) else str(name)
-
-    @property
-    def done(self) -> bool:
-        """Whether there is a result."""
-        return self._outcome is not _PENDING
-
-    def result(self) -> T:
-        """The result; raises the command's error, `StoreError` as long as the pipeline has not been committed."""
-        if self._outcome is _PENDING:
-            raise StoreError(f"{self.name} is queued; its result is there after `await pipeline.commit()`")
-        if isinstance(self._outcome, Exception):
-            raise self._outcome
-        return self._outcome  # type: ignore[no-any-return]
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        return self.result()
-        yield  # which makes this the generator that an awaitable needs
-
-    def settle(self, reply: Any) -> Any:
-        """Make the outcome of the server's reply: the result, or the error."""
-        if not isinstance(reply, Exception):
-            try:
-                if self.hook is not None:
-                    reply = self.hook(reply)
-                if self.convert is not None:
-                    reply = self.convert(reply)
-            except Exception as error:
-                reply = error
-        self._outcome = reply
-        return reply
 
 
 class Pipeline(CoreCommands[S]):
@@ -134,9 +68,11 @@ class Pipeline(CoreCommands[S]):
         self.is_transaction: bool = transaction
         self.queued_scripts: set[str] | None = set()
         self._plain = routing.plain_names() if store.sends_as_given else frozenset[str]()
-        self._current_task = store.backend.task
+        backend = store.backend
+        self._running, self._token = backend.running, backend.token
+        self._current_task = backend.task
         self._task: object = None
-        self._queue: list[Queued[Any]] = []
+        self._queue = Queue()
         self._blocks = 0.0
         self._watching: Connection | None = None
         self._explicit = False
@@ -174,21 +110,14 @@ class Pipeline(CoreCommands[S]):
         block: float | None = None,
     ) -> Awaitable[Any]:
         try:
-            known = self._task is self._current_task() and not self._ran
+            known = self._task is self._current_task() and self._running() is self._token and not self._ran
         except RuntimeError:  # from the other kind of event loop
             known = False
         if not known:
             self._check_use()
-        if args[0] in self._plain:
-            queued = Queued(args, pack_command(args), reply, decode, block, None)
-        else:
-            queued = self._prepared(args, reply, decode, block)
-        if self._watching is not None and not self._explicit:
-            return self._at_once(queued)
-        if queued.block is not None:
-            self._blocks += queued.block or inf
-        self._queue.append(queued)
-        return queued
+        if args[0] in self._plain and decode and block is None and (self._watching is None or self._explicit):
+            return self._queue.add(pack_command(args), reply)
+        return self._special(args, reply, decode, block)
 
     def _check_use(self) -> None:
         self.store.check_open()
@@ -200,11 +129,11 @@ class Pipeline(CoreCommands[S]):
         elif self._task is not task:
             raise StoreError("the pipeline belongs to another task; each task needs a pipeline of its own")
 
-    def _prepared(
-        self, args: Sequence[Any], convert: Callable[[Any], Any] | None, decode: bool, block: float | None
-    ) -> Queued[Any]:
+    def _special(
+        self, args: Sequence[Any], convert: Converter | None, decode: bool, block: float | None
+    ) -> Awaitable[Any]:
         store = self.store
-        hook: Callable[[Any], Any] | None = None
+        hook: Converter | None = None
         if args[0] not in routing.plain_names():
             args = routing.normalised(args)
             routing.refuse(args)
@@ -215,7 +144,18 @@ class Pipeline(CoreCommands[S]):
         if store.names is not None:
             hook = store.names.reply_hook(args)
             args = store.names.outgoing(list(args))
-        return Queued(args, pack_command(args), convert, decode, block, hook)
+        packed = pack_command(args)
+        if self._watching is not None and not self._explicit:
+            return self._at_once(args, packed, convert, hook, decode, block)
+        queue = self._queue
+        queued = queue.add(packed, convert)
+        if hook is not None:
+            queue.hooks[len(queue) - 1] = hook
+        if not decode:
+            queue.undecoded.add(len(queue) - 1)
+        if block is not None:
+            self._blocks += block or inf
+        return queued
 
     # Watching.
 
@@ -241,7 +181,7 @@ class Pipeline(CoreCommands[S]):
             args = encode_arguments(args, self.store.encoding)
         if self.store.names is not None:
             args = self.store.names.outgoing(args)
-        await self._at_once(Queued(args, pack_command(args), None, True, None, None))
+        await self._at_once(args, pack_command(args))
         return True
 
     async def unwatch(self) -> bool:
@@ -263,20 +203,30 @@ class Pipeline(CoreCommands[S]):
             raise StoreError("multi() comes before the commands that it is for")
         self._explicit = True
 
-    async def _at_once(self, queued: Queued[Any]) -> Any:
+    async def _at_once(
+        self,
+        args: Sequence[Any],
+        packed: bytes,
+        convert: Converter | None = None,
+        hook: Converter | None = None,
+        decode: bool = True,
+        block: float | None = None,
+    ) -> Any:
         connection = self._watching
         if connection is None:
             raise StoreError("the pipeline is not watching any more")
-        bundle = Bundle(1, decode=queued.decode)
-        failure = await carry_out(self.store, connection, queued.packed, bundle, queued.block)
-        if isinstance(failure, ConnectionLost) and failure.written and not routing.is_read_only(queued.args):
+        bundle = Bundle(1, decode=decode)
+        failure = await carry_out(self.store, connection, packed, bundle, block)
+        if isinstance(failure, ConnectionLost) and failure.written and not routing.is_read_only(args):
             raise OutcomeUnknown(str(failure)) from failure.__cause__
         if failure is not None:
             raise failure
-        reply = queued.settle(bundle.replies[0])
+        reply = bundle.replies[0]
         if isinstance(reply, Exception):
             raise reply
-        return reply
+        if hook is not None:
+            reply = hook(reply)
+        return reply if convert is None else convert(reply)
 
     async def _stop_watching(self) -> None:
         connection, self._watching = self._watching, None
@@ -295,7 +245,7 @@ class Pipeline(CoreCommands[S]):
 
     async def reset(self) -> None:  # type: ignore[override]  # as in redis-py, not the command RESET
         """Drop what is queued, stop watching, and begin anew, in any task."""
-        self._queue = []
+        self._queue = Queue()
         self._blocks = 0.0
         self.queued_scripts = set()
         self._explicit = self._ran = False
@@ -328,48 +278,43 @@ class Pipeline(CoreCommands[S]):
         """
         self._check_use()
         self._ran = True
-        queue, self._queue = self._queue, []
+        queue, self._queue = self._queue, Queue()
         try:
-            if not queue and self._watching is None:
+            if not len(queue) and self._watching is None:
                 return []
             atomic = self.is_transaction or self._explicit
-            replies = await self._send(queue, atomic)
+            # Of one reply, EXEC's, hiredis decodes all or nothing, and of what cannot be decoded nothing is left.
+            profile = self.store.profile
+            mixed = profile.encoding is not None and (atomic or bool(queue.undecoded))
+            turn = self.store.backend.turn
+            replies = await self._send(queue, atomic, decode=not mixed, turn=turn)
         finally:
             # The pool closes it if a reply is still due on it.
             connection, self._watching = self._watching, None
             if connection is not None:
                 self.store.pool.release(connection)
-        return await self._settled(queue, replies, raise_on_error)
-
-    async def _send(self, queue: list[Queued[Any]], atomic: bool) -> list[Any]:
-        """The reply to each queued command."""
-        encoding = self.store.profile.encoding
-        # Of one reply, EXEC's, hiredis decodes all or nothing, and of what cannot be decoded nothing is left.
-        mixed = encoding is not None and (atomic or not all(queued.decode for queued in queue))
-        packed = await self._packed(queue, atomic)
-        bundle = Bundle(len(queue) + 2 if atomic else len(queue), decode=not mixed, atomic=atomic)
-        await self._carry_out(queue, packed, bundle)
-        replies = _replies_of_exec(queue, bundle.replies) if atomic else bundle.replies
-        if mixed:
-            errors = self.store.profile.errors
-            for index, queued in enumerate(queue):
-                if queued.decode:
-                    replies[index] = decode_strings(replies[index], encoding or "utf-8", errors)
+        decoder = (
+            partial(decode_strings, encoding=profile.encoding or "utf-8", errors=profile.errors)
+            if mixed
+            else None
+        )
+        failed = await queue.settle(replies, turn, decoder)
+        if raise_on_error and failed is not None:
+            index, error = failed
+            error.add_note(f"command {index + 1} of the pipeline: {queue.name(index)}")
+            raise error
         return replies
 
-    async def _packed(self, queue: list[Queued[Any]], atomic: bool) -> Packed:
-        if len(queue) <= COMMANDS_A_TURN:
-            packed = b"".join([queued.packed for queued in queue])
-            return b"%b%b%b" % (_MULTI, packed, _EXEC) if atomic else packed
-        joined = bytearray(_MULTI if atomic else b"")
-        for start in range(0, len(queue), COMMANDS_A_TURN):
-            joined += b"".join([queued.packed for queued in queue[start : start + COMMANDS_A_TURN]])
-            await self.store.backend.turn()
-        if atomic:
-            joined += _EXEC
-        return joined
+    async def _send(
+        self, queue: Queue, atomic: bool, *, decode: bool, turn: Callable[[], Awaitable[Any]]
+    ) -> list[Any]:
+        """The reply to each queued command."""
+        packed = await queue.joined(_MULTI if atomic else b"", _EXEC if atomic else b"", turn)
+        bundle = Bundle(len(queue) + 2 if atomic else len(queue), decode=decode, atomic=atomic)
+        await self._carry_out(queue, packed, bundle)
+        return _replies_of_exec(bundle.replies) if atomic else bundle.replies
 
-    async def _carry_out(self, queue: list[Queued[Any]], packed: Packed, bundle: Bundle) -> None:
+    async def _carry_out(self, queue: Queue, packed: Packed, bundle: Bundle) -> None:
         blocks = 0.0 if bundle.atomic else self._blocks
         if self._watching is None and blocks:
             self._watching = await self.store.pool.acquire()
@@ -384,37 +329,13 @@ class Pipeline(CoreCommands[S]):
         if failure is not None:
             raise failure
 
-    async def _settled(self, queue: list[Queued[Any]], replies: list[Any], raise_on_error: bool) -> list[Any]:
-        """Make results of the replies. Both lists are used up on the way: to free them at once would take long."""
-        results: list[Any] = []
-        failed: tuple[int, str, Exception] | None = None
-        while queue:
-            if results:
-                await self.store.backend.turn()
-            for queued, reply in zip(queue[:COMMANDS_A_TURN], replies[:COMMANDS_A_TURN], strict=True):
-                result = queued.settle(reply)
-                # Of a transaction that was dropped, what was not accepted tells more than what was.
-                if isinstance(result, Exception) and (failed is None or isinstance(failed[2], ExecAbort)):
-                    failed = (
-                        failed
-                        if isinstance(result, ExecAbort) and failed
-                        else (len(results), queued.name, result)
-                    )
-                results.append(result)
-            del queue[:COMMANDS_A_TURN], replies[:COMMANDS_A_TURN]
-        if raise_on_error and failed is not None:
-            index, name, error = failed
-            error.add_note(f"command {index + 1} of the pipeline: {name}")
-            raise error
-        return results
 
-
-def _only_reads(queue: list[Queued[Any]]) -> bool:
+def _only_reads(queue: Queue) -> bool:
     # To look at more of them would hold the loop.
-    return len(queue) <= COMMANDS_A_TURN and all(routing.is_read_only(queued.args) for queued in queue)
+    return len(queue) <= COMMANDS_A_TURN and all(map(routing.is_read_only, queue.commands()))
 
 
-def _replies_of_exec(queue: list[Queued[Any]], replies: list[Any]) -> list[Any]:
+def _replies_of_exec(replies: list[Any]) -> list[Any]:
     """The reply to each command of a transaction, of the replies to MULTI, to queueing each of them, and to EXEC."""
     started, *answers, done = replies
     if isinstance(started, Exception):

@@ -18,7 +18,7 @@ from anyio.lowlevel import checkpoint
 
 from anystore.exceptions import InvalidArgument, PubSubError
 from anystore.redis.commands.base import KeyT, S
-from anystore.redis.inbox import Arrival, Client, Inbox
+from anystore.redis.inbox import Client, Inbox, Item
 from anystore.redis.messages import Gap, Message
 from anystore.redis.protocols import Json, MessageProtocol
 from anystore.redis.subscriber import Subscriber
@@ -50,9 +50,11 @@ class PubSub(Generic[S]):
             print(message.channel, message.data)
     ```
 
-    With its first subscription it takes a connection of its own from the store's pool, and keeps it, in the store's
-    task group, until nothing is subscribed to any more; leaving the block, or `close`, gives everything up. A lost
-    connection is replaced and all subscriptions are restored; a `Gap` among the messages says that some may be missing.
+    All of a store share one connection from its pool, apart from the commands': it lives in the store's task group from the
+    first subscription to the last one. To the server, in what PUBLISH and PUBSUB NUMSUB count, they are one subscriber.
+    With `overflow="block"`, and in RESP2, each has a connection of its own. Leaving the block, or `close`, gives everything
+    up. A lost connection is replaced and all subscriptions are restored; a `Gap` among the messages says that some may be
+    missing.
 
     Messages wait for readers in a buffer of `buffer_size` bytes. When it is full, `overflow` decides: `drop_oldest`
     drops, and a `Gap` says how many; `raise` does the same, but reading raises `PubSubError` for it; `block` reads no
@@ -127,7 +129,7 @@ class PubSub(Generic[S]):
         await self.close()
 
     async def close(self) -> None:
-        """Give all subscriptions up, close the connection, and drop what was not read; tasks that read come to an end.
+        """Give all subscriptions up, and drop what was not read; tasks that read come to an end.
 
         Never blocks, and is done even when cancelled. Harmless when done twice. Subscribing opens it again.
         """
@@ -146,7 +148,7 @@ class PubSub(Generic[S]):
     @property
     def connected(self) -> bool:
         """Whether all subscriptions are in place on the server."""
-        return self._subscriber.connected
+        return self._subscriber.in_place
 
     # Subscribing.
 
@@ -258,10 +260,26 @@ class PubSub(Generic[S]):
         """
         if not self._ever_subscribed:
             raise PubSubError("nothing was subscribed to yet, so there is nothing to read")
+        inbox = self._inbox
+        buffer = inbox.buffer
+        inbox.has_readers = True
         while True:
-            found = await self._next(None, patient=False)
-            if found is None:
+            # As `_next`, in here: with many readers, each coroutine in between is felt.
+            if self._is_turn_due():
+                await checkpoint()
+            found: Any = self._look(False)
+            while found is None:
+                waiter = buffer.reader()
+                try:
+                    await waiter
+                except BaseException:
+                    buffer.forsake(waiter)
+                    raise
+                found = self._look(False)
+            if found is _END:
                 raise StopAsyncIteration
+            if found.__class__ is tuple and found[0].handler is None:
+                return self._inbox.message(found[1])
             message = await self._handed_over(found)
             if message is not None:
                 return message
@@ -305,23 +323,34 @@ class PubSub(Generic[S]):
                 if inspect.isawaitable(answer):
                     await answer
 
-    async def _next(self, timeout: float | None, *, patient: bool) -> Arrival | Gap | None:
+    async def _next(self, timeout: float | None, *, patient: bool) -> Item | Gap | None:
         """Wait for what is next; None when it takes too long, and at the end.
 
         For the `patient` it is not the end that nothing is subscribed to.
         """
-        self._inbox.has_readers = True
-        self._reads += 1
-        if current_effective_deadline() == -inf or self._reads % READS_A_TURN == 0:
+        inbox = self._inbox
+        inbox.has_readers = True
+        if self._is_turn_due():
             await checkpoint()
         # In front of the time limit: with one of no seconds, the first await inside of it is the last.
         found = self._look(patient)
-        if found is None:
+        if timeout is None:
+            while found is None:
+                await inbox.buffer.wait()
+                found = self._look(patient)
+        elif found is None:
             with anyio.move_on_after(timeout):
                 while found is None:
-                    await self._inbox.buffer.wait()
+                    await inbox.buffer.wait()
                     found = self._look(patient)
-        return None if found is _END else cast("Arrival | Gap | None", found)
+        return None if found is _END else cast("Item | Gap | None", found)
+
+    def _is_turn_due(self) -> bool:
+        """Whether to let others run, or to be cancelled: where there is nothing to lose yet, the wait is the checkpoint."""
+        self._reads += 1
+        return self._reads % READS_A_TURN == 0 or (
+            self._inbox.buffer.occupied and current_effective_deadline() == -inf
+        )
 
     def _look(self, patient: bool) -> object:
         """What is next, `_END`, or None for nothing yet."""
@@ -332,12 +361,12 @@ class PubSub(Generic[S]):
             raise copy.copy(self._inbox.failure)
         return _END if self._closed or not (patient or self._subscriber.expecting) else None
 
-    async def _handed_over(self, found: Arrival | Gap) -> Message[S] | Gap | None:
+    async def _handed_over(self, found: Item | Gap) -> Message[S] | Gap | None:
         """The message for the reader, or None if there is a handler for it, which is called then."""
         if isinstance(found, Gap):
             return found
-        subscription, parts = found
-        message = self._inbox.message(parts)
+        subscription, arrival = found
+        message = self._inbox.message(arrival)
         handler = cast("Handler | None", subscription.handler)
         if handler is None:
             return message
@@ -369,8 +398,9 @@ class PubSub(Generic[S]):
     # Publishing, and what the server knows.
 
     async def publish(self, channel: KeyT, message: Any) -> int:
-        """Publish a message, encoded by the protocol if there is one; how many clients of the server it reached.
+        """Publish a message, encoded by the protocol if there is one; how many connections the server sent it to.
 
+        All subscribers of a store are one of them; each different pattern that matches counts, too.
         O(N+M) in the channel's subscribers and all patterns. Needs no subscription, and no connection of its own.
         Cancelled, it may have been published. https://valkey.io/commands/publish/
         """

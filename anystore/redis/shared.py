@@ -13,10 +13,11 @@ from typing import Any
 from anystore.backend import Waiter, current_backend, current_token
 from anystore.exceptions import ConnectionFailed, OutcomeUnknown, StoreError
 from anystore.redis.connection import Connection, ConnectionStatistics, Spawn
-from anystore.redis.entries import Bundle, ConnectionLost, Packed
+from anystore.redis.entries import Baton, Bundle, ConnectionLost, Packed
 from anystore.redis.handshake import Opener
 from anystore.redis.routing import is_read_only
 from anystore.resp.pack import pack_command
+from anystore.resp.replies import NOT_ENOUGH
 
 __all__ = ("SharedConnection",)
 
@@ -54,7 +55,23 @@ class SharedConnection:
         connection = self._live
         if connection is None:
             connection = await self.connection()
-        reply = await connection.request(packed)
+        waiter = connection.join(packed)
+        if waiter is None:
+            reply = connection.exchange(packed) if connection.answers_at_once else NOT_ENOUGH
+            if reply is NOT_ENOUGH:
+                reply = await connection.request(packed)
+            elif reply.__class__ is Baton:
+                reply = await connection.read_for_all(reply.waiter)
+            elif connection.is_turn_due():
+                await connection.take_turn()
+        else:  # here, to go without a coroutine in between
+            try:
+                reply = await waiter
+            except BaseException:
+                connection.forsake(waiter)
+                raise
+            if reply.__class__ is Baton:
+                reply = await connection.read_for_all(reply.waiter)
         if isinstance(reply, Exception):
             reply = await self._again(reply, packed, None, lambda: is_read_only(args))
         return reply if convert is None else convert(reply)

@@ -25,6 +25,7 @@ from anystore.streams import open_tcp, open_tls, open_unix, tls_context
 
 if TYPE_CHECKING:
     from anystore.redis.channels import Channels
+    from anystore.redis.link import Link
     from anystore.redis.lock import Lock
     from anystore.redis.monitor import Monitor
     from anystore.redis.pipeline import Pipeline
@@ -70,6 +71,8 @@ class RedisStore(RemoteStore[S]):
         self.pool = cast(Pool, _NotOpen(self))
         self.opener = cast(Opener, _NotOpen(self))
         self.backend = cast(Backend, _NotOpen(self))
+        self.link: Link | None = None
+        """The connection that subscribers share, while there are any."""
         prefix = self.namespace.encode(self.encoding)
         self.names = Namespace(prefix, self.encoding) if prefix else None
         """What prefixes keys and channels; None without a namespace."""
@@ -104,6 +107,7 @@ class RedisStore(RemoteStore[S]):
         await super().prepare()
         group = self.task_group
         self.backend = current_backend()
+        self.link = None
         self.opener = Opener(self._make_profile(), self.connect_stream, group.start_soon)
         self.shared = SharedConnection(self.opener, group.start_soon)
         self.pool = Pool(

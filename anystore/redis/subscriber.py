@@ -1,12 +1,10 @@
 """Keeping subscriptions: what is declared here holds on the server, across lost connections.
 
-Theory of operation. A `Subscriber` knows which channels are wanted; a `Link` is a task in the store's group that has
-a connection from the store's pool for as long as any are, and makes the server agree. The connection is its alone:
-a reader who is slow holds up nobody else.
-
-Confirmations come in the order of the commands, so that a queue of what was sent (`Link.sent`) tells what each is
-about, by identity and not by name: a channel may be subscribed to, given up and subscribed to again before the first
-answer is in. An error reply is for the oldest command, all channels of it.
+Theory of operation. A `Subscriber` knows which channels one `PubSub` wants; a `Link` is a task in the store's group that has
+a connection from the store's pool, and makes the server agree. The subscribers of a store share one, the first of them
+starts it and the last one ends it, and it is not the connection of the commands: who is cut off by the server for
+reading too slowly hurts no command. Two kinds have one for themselves: those that hold back what arrives while they
+are full, for that would hold up the others, and those with RESP2.
 
 A call of `subscribe` has succeeded when the server has confirmed all its channels, on one connection or, after a
 loss, on the next. Cancelled or refused, it takes back what it declared, but for channels that others want, too.
@@ -19,13 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from anystore.backend import checkpoint_if_cancelled
+from anystore.backend import Waiter, checkpoint_if_cancelled
 from anystore.exceptions import PubSubError, StoreError
-from anystore.redis.link import Link, Sent
+from anystore.redis.link import Link
 from anystore.redis.subscriptions import (
-    CHANNELS,
-    PATTERNS,
-    SHARD_CHANNELS,
+    KINDS,
     Call,
     Handler,
     Kind,
@@ -45,12 +41,13 @@ class Subscriber:
     def __init__(self, store: RedisStore[Any], listener: Listener) -> None:
         self.store = store
         self.listener = listener
-        self.declared: dict[Kind, dict[bytes, Subscription]] = {
-            CHANNELS: {},
-            PATTERNS: {},
-            SHARD_CHANNELS: {},
-        }
+        self.declared: dict[Kind, dict[bytes, Subscription]] = {kind: {} for kind in KINDS}
         self.link: Link | None = None
+        self.in_place = False
+        """Whether all subscriptions are in place."""
+        self.due = 0
+        """Commands to give something up that the server has not answered yet."""
+        self._status = ""
 
     @property
     def active(self) -> bool:
@@ -60,12 +57,7 @@ class Subscriber:
     @property
     def expecting(self) -> bool:
         """Whether messages may come: something is subscribed to, or was until the server confirms that it is not."""
-        return self.active or (self.link is not None and bool(self.link.sent))
-
-    @property
-    def connected(self) -> bool:
-        """Whether all subscriptions are in place."""
-        return self.link is not None and self.link.restored_at is not None
+        return self.active or self.due > 0
 
     def all(self) -> Iterator[Subscription]:
         """Every declared subscription."""
@@ -85,10 +77,9 @@ class Subscriber:
         call = Call(self.store.backend.waiter())
         fresh = [self._claim(call, kind, name, handler, keep) for name, handler in names.items()]
         if self.link is None:
-            self.link = Link(self)
-            self.store.task_group.start_soon(self.link.run)
-        else:
-            self.link.subscribe(kind, [subscription for subscription in fresh if subscription is not None])
+            self._join()
+        assert self.link is not None
+        self.link.subscribe(self, kind, [subscription for subscription in fresh if subscription is not None])
         try:
             error = await call.waiter if call.missing else None
             if error is not None:
@@ -100,13 +91,25 @@ class Subscriber:
             subscription.settled = True
             subscription.calls.discard(call)
 
+    def _join(self) -> None:
+        """Find the connection that is shared, or begin one. Nothing is declared on it so far."""
+        store = self.store
+        alone = self.listener.blocks or store.profile.protocol == 2
+        link = None if alone else store.link
+        if link is None:
+            link = Link(store, self.listener if self.listener.blocks else None)
+            store.task_group.start_soon(link.run)
+            if not alone:
+                store.link = link
+        link.join(self)
+
     def _claim(
         self, call: Call, kind: Kind, name: bytes, handler: Handler | None, keep: bool
     ) -> Subscription | None:
         """Have a call wait for a channel; the subscription if it is a new one."""
         table = self.declared[kind]
         known = table.get(name)
-        subscription = table[name] = known or Subscription(kind, name)
+        subscription = table[name] = known or Subscription(self, kind, name)
         subscription.handler = handler
         subscription.kept = subscription.kept or keep
         subscription.calls.add(call)
@@ -129,16 +132,13 @@ class Subscriber:
                 call.answer(error)
                 self.withdraw(call)
 
-    def refuse(self, refused: Iterable[Subscription], error: StoreError) -> None:
-        """The server refuses these: they are not declared any more, and the calls for them fail."""
-        refused = list(refused)
-        for subscription in refused:
-            self.declared[subscription.kind].pop(subscription.name)
-        for call in {call for subscription in refused for call in subscription.calls}:
+    def refuse(self, refused: Subscription, error: StoreError) -> None:
+        """The server refuses this: it is not declared any more, and the calls for it fail."""
+        self.declared[refused.kind].pop(refused.name)
+        for call in tuple(refused.calls):
             call.answer(error)
             self.withdraw(call)
-        if not self.expecting:
-            self.listener.ended(None)
+        self.leave_if_done()
 
     async def unsubscribe(self, kind: Kind, names: Iterable[bytes] | None) -> None:
         """Give subscriptions up, all of the kind for None, and wait until the server has confirmed that.
@@ -149,44 +149,85 @@ class Subscriber:
         self.store.check_open()
         table = self.declared[kind]
         wanted = list(table) if names is None else list(dict.fromkeys(names))
-        sent = self._remove([table[name] for name in wanted if name in table])
-        if sent is not None:
-            sent.waiter = self.store.backend.waiter()
-            error = await sent.waiter
+        waiter = self.store.backend.waiter()
+        if self._remove([table[name] for name in wanted if name in table], waiter):
+            error = await waiter
             if error is not None:
                 raise error
 
-    def _remove(self, subscriptions: list[Subscription]) -> Sent | None:
-        """Declare these no longer, and tell the server if it knows of them; the last of the commands for that."""
-        removed: dict[Kind, dict[bytes, Subscription]] = {}
+    def _remove(self, subscriptions: list[Subscription], waiter: Waiter | None = None) -> bool:
+        """Declare these no longer, and tell the server if it knows of them; whether `waiter` gets the outcome of that."""
+        removed: dict[Kind, list[Subscription]] = {}
         for subscription in subscriptions:
             table = self.declared[subscription.kind]
             if table.get(subscription.name) is not subscription:
                 continue
             del table[subscription.name]
-            removed.setdefault(subscription.kind, {})[subscription.name] = subscription
+            removed.setdefault(subscription.kind, []).append(subscription)
             for call in subscription.calls:
                 call.answer(PubSubError("the subscription was given up while it was made"))
-        sent = None
+        waits = False
         if self.link is not None:
             for kind, group in removed.items():
-                sent = self.link.unsubscribe(kind, group)
-        if removed and not self.expecting:
+                waits = self.link.unsubscribe(self, kind, group, waiter) or waits
+        if removed:
+            self.leave_if_done()
+        return waits
+
+    def leave_if_done(self) -> None:
+        """Leave the connection, if there is nothing to have it for."""
+        if not self.expecting:
+            if self.link is not None:
+                self.link.leave(self)
             self.listener.ended(None)
-        return sent
 
     def close(self) -> None:
-        """Give everything up, and close the connection. Harmless when done twice."""
-        self.end(PubSubError("the subscription was closed"))
+        """Give everything up, at once. Harmless when done twice."""
+        if self.link is not None:
+            self.link.drop(self)
+        self._end(PubSubError("the subscription was closed"))
 
-    def end(self, error: StoreError) -> None:
+    def _end(self, error: StoreError) -> None:
         """Nothing is subscribed to any more, because of `error`: calls that wait raise it."""
-        link, self.link = self.link, None
-        if link is not None:
-            link.stop()
         calls = {call for subscription in self.all() for call in subscription.calls}
         for table in self.declared.values():
             table.clear()
         for call in calls:
             call.answer(error)
             call.subscriptions.clear()
+
+    # What the connection tells.
+
+    def tell_status(self, status: str) -> None:
+        """The connection is `connecting`, `connected` or `disconnected` now; no effect if it was so before."""
+        if status != self._status:
+            self._status = status
+            self.listener.status_changed(status)
+
+    def restored(self) -> None:
+        """All subscriptions are in place, for the first time or again."""
+        self.in_place = True
+        self.tell_status("connected")
+        self.listener.restored()
+
+    def lost_connection(self) -> None:
+        """No subscription is in place any more."""
+        self.in_place = False
+        missed = [subscription.forget_confirmation() for subscription in self.all()]
+        if any(missed):
+            self.listener.interrupted()
+
+    def detached(self) -> None:
+        """The connection is no longer this one's."""
+        self.link = None
+        self.in_place = False
+        self.due = 0
+        self._status = ""
+
+    def came_to_an_end(self, error: StoreError) -> None:
+        """There will be no connection any more, because of `error`."""
+        was_active = self.active
+        self._end(error)
+        if was_active:
+            self.listener.status_changed("disconnected")
+        self.listener.ended(error if was_active else None)

@@ -75,17 +75,20 @@ class Timekeeper:
     async def _run(self) -> None:
         limit, fifo, noted = self.limit, self._fifo, self._noted
         assert limit is not None
-        while fifo:
+        idle = False
+        while not idle:
             now = anyio.current_time()
-            newest = fifo[-1]
-            if not noted or noted[-1].entry is not newest:
-                noted.append(_Note(now + limit, newest, self._received()))
-            await anyio.sleep_until(min(noted[0].deadline, now + limit / TICKS))
+            if fifo and (not noted or noted[-1].entry is not fifo[-1]):
+                noted.append(_Note(now + limit, fifo[-1], self._received()))
+            # For a while in any case: to start anew for each request of a server that has answered by now costs more.
+            due = now + limit / TICKS
+            await anyio.sleep_until(min(noted[0].deadline, due) if noted else due)
             now = anyio.current_time()
             while noted and noted[0].deadline <= now:
                 note = noted.popleft()
                 if note.entry in fifo:
                     self._overdue(note.entry, note.received == self._received())
+            idle = not fifo
         noted.clear()
         self.running = False
         self._finished()

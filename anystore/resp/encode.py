@@ -19,6 +19,7 @@ from anystore.resp.types import (
     PushReply,
     SetReply,
     SimpleString,
+    StringsReply,
     VerbatimString,
 )
 
@@ -43,8 +44,8 @@ def encode_reply(value: Any, protocol: int) -> bytes:
         return INTEGERS[value] if 0 <= value < 1024 else b":%d\r\n" % value
     if value is None:
         return b"$-1\r\n" if protocol == 2 else b"_\r\n"
-    if kind is list and set(map(type, value)) == _ONLY_BYTES:
-        return _bulk_array(value)
+    if kind is StringsReply or (kind is list and set(map(type, value)) == _ONLY_BYTES):
+        return _bulk_array(value) if value else b"*0\r\n"
     pieces: list[bytes] = []
     write_reply(pieces.append, value, protocol)
     return b"".join(pieces)
@@ -53,7 +54,7 @@ def encode_reply(value: Any, protocol: int) -> bytes:
 def _bulk_array(items: list[bytes]) -> bytes:
     """The most common array, of nothing but bulk strings, and at least one of them."""
     size, count = len(items[0]), len(items)
-    if len(items[-1]) == size and len(set(map(len, items))) == 1:
+    if len(items[-1]) == size and list(map(len, items)).count(size) == count:
         # All as long as the first one: one header serves to join them, and that is a third of the cost.
         return b"*%d\r\n$%d\r\n%b\r\n" % (count, size, (b"\r\n$%d\r\n" % size).join(items))
     try:
@@ -75,7 +76,7 @@ def write_reply(write: Callable[[bytes], object], value: Any, protocol: int) -> 
         write(INTEGERS[value] if 0 <= value < 1024 else b":%d\r\n" % value)
     elif value is None:
         write(b"$-1\r\n" if protocol == 2 else b"_\r\n")
-    elif kind is list or kind is tuple:
+    elif kind is list or kind is tuple or kind is StringsReply:
         write(b"*%d\r\n" % len(value))
         _write_items(write, value, protocol)
     else:

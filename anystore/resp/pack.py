@@ -27,7 +27,10 @@ def pack_command(args: Sequence[Any]) -> bytes:
     """
     # hiredis packs a tuple of plain types several times as fast as Python can, and says no to anything else, except
     # that it takes a memoryview for contiguous: one with strides would go out as other bytes than it shows.
-    if memoryview not in map(type, args):
+    for arg in args:
+        if arg.__class__ is memoryview:
+            break
+    else:
         try:
             return _pack(args if args.__class__ is tuple else tuple(args))
         except TypeError:

@@ -1,7 +1,7 @@
 """Replies out of the bytes that a server sent: RESP2 and RESP3, whole replies only.
 
 hiredis does the work. What it cannot do (maps whose keys cannot be hashed, bulk errors) a parser in Python does over
-the same bytes, so that no legal reply costs the connection.
+the same bytes, so that no legal reply costs the connection. A large string goes around it: see `LargeString`.
 
 Source: https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
 """
@@ -15,11 +15,14 @@ import hiredis
 
 from anystore.exceptions import ProtocolError, response_error
 from anystore.resp.decode import INCOMPLETE, ReplyDecoder
+from anystore.resp.large import PIECE_BYTES, LargeString
 
 __all__ = ("NOT_ENOUGH", "PushNotification", "ReplyParser")
 
 PushNotification = hiredis.PushNotification
 """The type of an out-of-band message (RESP3 push): a list."""
+
+_BAR: Final = 124  # what begins an attribute
 
 KEPT_BYTES: Final = 1 << 20
 """How far back the parser can go for what hiredis refuses: replies that matter there are far smaller."""
@@ -42,6 +45,8 @@ class ReplyParser:
     Arrays and sets come as `list`, maps as `dict` (or, with keys that cannot be hashed, as a
     `resp.types.MapReply` of pairs), strings as `bytes` or decoded, big numbers as the string of their digits, errors
     as `ResponseError` values, at any depth, and pushes as `PushNotification`. Attributes are dropped.
+    A map in which a key comes twice is not read right by hiredis: the second value becomes that of the key before it.
+    Servers send one only for an XREAD, or XREADGROUP, in which a stream is named twice.
 
     Args:
         encoding: How strings are decoded by `gets(True)`; None leaves all of them as bytes.
@@ -52,7 +57,7 @@ class ReplyParser:
         self._encoding = encoding
         self._errors = errors
         self._broken: ProtocolError | None = None
-        self._decoder: ReplyDecoder | None = None
+        self._instead: ReplyDecoder | LargeString | None = None  # of hiredis, for the reply that is coming
         self._undecodable: UnicodeDecodeError | None = None
         self._restart()
 
@@ -75,9 +80,14 @@ class ReplyParser:
 
     def feed(self, data: bytes) -> None:
         """Add bytes that arrived. O(bytes)."""
-        if self._decoder is not None:
-            self._decoder.feed(data)
+        if self._instead is not None:
+            self._instead.feed(data)
             return
+        # With nothing kept, this is where a reply begins.
+        if not self._kept_bytes and len(data) >= PIECE_BYTES:
+            self._instead = LargeString.begun(data)
+            if self._instead is not None:
+                return
         self._feed(data)
         if self._kept_bytes >= 0:
             self._kept.append(data)
@@ -86,7 +96,9 @@ class ReplyParser:
                 self._kept = []
                 self._kept_bytes = -1
             # hiredis gives an attribute out as if it were a reply, and every later reply would go to the wrong request.
-            elif b"\r\n|" in data or data.startswith((b"|", b"\n|")):
+            # One byte is found at a hundred times the speed of three, and almost always is not there; as an integer, since
+            # Python takes what it is to find for one first, and to learn that it is none costs more than the search.
+            elif _BAR in data and (b"\r\n|" in data or data.startswith((b"|", b"\n|"))):
                 self._start_decoder()
 
     def gets(self, decode: bool = True) -> Any:
@@ -100,8 +112,8 @@ class ReplyParser:
             ProtocolError: This is not RESP. The parser is of no use any more and raises the same again.
             UnicodeDecodeError: The reply cannot be decoded; it is dropped, and the next call gives the next one.
         """
-        if self._decoder is not None:
-            return self._decode(self._decoder, decode)
+        if self._instead is not None:
+            return self._gets_instead(self._instead, decode)
         try:
             reply = self._gets(decode)
         except UnicodeDecodeError:
@@ -117,25 +129,70 @@ class ReplyParser:
                 self._kept_bytes = self._given = 0
         return reply
 
+    def gets_into(self, replies: list[Any], count: int, decode: bool = True) -> Any:
+        """Append the next replies to `replies` until there are `count`: as `gets` for each, but quicker. O(their bytes).
+
+        Returns:
+            None when they are there; otherwise what came instead, `NOT_ENOUGH` or a push, which is not appended.
+
+        Raises:
+            ProtocolError, UnicodeDecodeError: As `gets`; the replies before it are appended.
+        """
+        gets, has_data = self._gets, self._has_data
+        while len(replies) < count:
+            if self._instead is not None:
+                reply = self.gets(decode)
+                gets, has_data = self._gets, self._has_data  # perhaps it was the decoder's last one
+            else:
+                try:
+                    reply = gets(decode)
+                except UnicodeDecodeError:
+                    self._given += 1
+                    raise
+                except (hiredis.ProtocolError, TypeError) as error:
+                    reply = self._without_hiredis(decode, error)
+                    gets, has_data = self._gets, self._has_data
+                else:
+                    if reply is NOT_ENOUGH:
+                        return reply
+                    self._given += 1
+                    if not has_data():
+                        self._kept.clear()
+                        self._kept_bytes = self._given = 0
+            if reply is NOT_ENOUGH or reply.__class__ is PushNotification:
+                return reply
+            replies.append(reply)
+        return None
+
     @property
     def has_data(self) -> bool:
         """Whether bytes are left that no reply was made of yet: the next `gets` may, or may not, have one."""
-        return self._has_data() if self._decoder is None else self._decoder.within
+        return self._has_data() if self._instead is None else self._instead.within
 
     def _without_hiredis(self, decode: bool, error: Exception) -> Any:
         if self._broken is None and self._kept_bytes >= 0:
-            self._start_decoder()
-            assert self._decoder is not None
-            return self._decode(self._decoder, decode)
+            return self._decode(self._start_decoder(), decode)
         self._broken = self._broken or ProtocolError(f"the server sent what is not RESP: {error}")
         raise self._broken from error
 
-    def _start_decoder(self) -> None:
+    def _start_decoder(self) -> ReplyDecoder:
         """Take over from hiredis, at the first reply that was not given out yet."""
-        self._decoder = ReplyDecoder()
-        self._decoder.feed(b"".join(self._kept))
+        self._instead = decoder = ReplyDecoder()
+        decoder.feed(b"".join(self._kept))
         for _ in range(self._given):
-            self._decoder.next_reply(bytes)
+            decoder.next_reply(bytes)
+        return decoder
+
+    def _gets_instead(self, instead: ReplyDecoder | LargeString, decode: bool) -> Any:
+        if isinstance(instead, ReplyDecoder):
+            return self._decode(instead, decode)
+        if not instead.whole:
+            return NOT_ENOUGH
+        value, rest = instead.taken()
+        self._instead = None
+        for data in rest:
+            self.feed(data)
+        return value.decode(self._encoding, self._errors) if decode and self._encoding else value
 
     def _decode(self, decoder: ReplyDecoder, decode: bool) -> Any:
         if self._broken is not None:
@@ -148,7 +205,7 @@ class ReplyParser:
         if reply is INCOMPLETE:
             return NOT_ENOUGH
         if not decoder.within:
-            self._decoder = None
+            self._instead = None
             self._restart()
         if self._undecodable is not None:
             undecodable, self._undecodable = self._undecodable, None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import hiredis
 
@@ -28,6 +28,11 @@ MAX_BULK_UNAUTHENTICATED: Final = 16384
 
 _ASTERISK: Final = 42
 _DOLLAR: Final = 36
+_RETURN: Final = 13
+# What begins the other types that hiredis makes a string of.
+_PLUS: Final = 43
+_EQUALS: Final = 61
+_PARENTHESIS: Final = 40
 _PARTIAL: Final = object()
 #: hiredis makes a list of all the arguments that are announced before it has seen one of them: with 2**31, that takes
 #: more memory than there is. So whatever announces a million or more, be it in the midst of a value, is left to the
@@ -78,49 +83,88 @@ class RequestParser:
 
     def feed(self, data: bytes) -> list[list[bytes]]:
         """Take received bytes and return the commands they complete. Linear in the size of `data`."""
+        command = self.single(data)
+        return self.feed_others(data) if command is None else [command]
+
+    def feed_others(self, data: bytes) -> list[list[bytes]]:
+        """`feed`, for bytes of which `single` has said that they are not one command."""
         if not data or self.error is not None:
             return []
         if self.strict:
             return self._feed_strictly(data)
         if not self.partial:
-            return self._feed_quickly(data)
+            if data[0] == _ASTERISK and data.find(b"\r\n*") >= 0 and len(data) <= self.max_bulk:
+                commands = self._many(data)
+                if commands is not None:
+                    return commands
+            return self._feed_strictly(data)
         commands = self._feed_strictly(data, one=True)
         if not commands or not self._buffer:
             return commands
         rest = bytes(self._buffer)
         self._buffer.clear()
         self.partial = False
-        return commands + self._feed_quickly(rest)
+        return commands + self.feed(rest)
 
-    def _feed_quickly(self, data: bytes) -> list[list[bytes]]:
-        """`feed` where no command has been begun: through hiredis whatever can be, the rest strictly."""
-        if data[0] == _ASTERISK and len(data) <= self.max_bulk:
-            commands = self._whole(data)
-            if commands is not None:
-                return commands
+    def single(self, data: bytes) -> list[bytes] | None:
+        """The command that received bytes are; None where they are not just one: they are for `feed_others` then.
+
+        One small command is what a client sends that does not pipeline: there is no call more than needed here. Linear in
+        the size of `data`.
+        """
+        if self.partial or self.strict or self.error is not None or len(data) > self.max_bulk:
+            return None
+        try:
+            if data[0] != _ASTERISK or data.find(b"\r\n*") >= 0:
+                return None
+            if data[2] != _RETURN and data[3] != _RETURN and data.find(b"\n", 2, 9) < 0:
+                return None
+            reader = self._reader
+            reader.feed(data)
+            reply: list[bytes] = reader.gets()
+            # As in `_are_whole`; joining fails for a command that is not whole, too.
+            text = b"".join(reply)
+            if (
+                reply
+                and not reader.has_data()
+                and (
+                    not (_PLUS in data or _EQUALS in data or _PARENTHESIS in data)
+                    or data.count(b"$") - text.count(b"$") == len(reply)
+                )
+            ):
+                return reply
+        except (hiredis.ProtocolError, IndexError, TypeError):
+            pass
+        self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
+        return None
+
+    def _many(self, data: bytes) -> list[list[bytes]] | None:
+        """The commands in `data`, through hiredis whatever can be; None if that is nothing."""
+        commands = self._whole(data)
+        if commands is None:
             # Much at once ends within a command most of the time, and then the commands before it are whole.
             cut = data.rfind(b"\r\n*") + 2
-            if cut > 2 and (commands := self._whole(data[:cut])) is not None:
-                return commands + self._feed_strictly(data[cut:])
-        return self._feed_strictly(data)
+            commands = self._whole(data[:cut])
+            if commands is not None:
+                commands += self._feed_strictly(data[cut:])
+        return commands
 
     def _whole(self, data: bytes) -> list[list[bytes]] | None:
         """The commands in `data`, which begins with `*`; None if that is not whole commands and nothing else."""
         count = data.count(b"\r\n*") + 1
-        if count > 1:
-            if _ANNOUNCES_MANY.search(data) is not None:
-                return None
-        elif data[2:3] != b"\r" and data.find(b"\n", 2, 9) < 0:
+        if count == 1:
+            command = self.single(data)
+            return None if command is None else [command]
+        if _ANNOUNCES_MANY.search(data) is not None:
             return None
         reader = self._reader
         try:
-            if count > 1:
-                # As one array of commands: hiredis makes it in one call, not in one for each.
-                reader.feed(b"*%d\r\n" % count)
+            # As one array of commands: hiredis makes it in one call, not in one for each.
+            reader.feed(b"*%d\r\n" % count)
             reader.feed(data)
-            reply = reader.gets()
-            if reply is not _PARTIAL and not reader.has_data() and _is_whole(reply, count, data):
-                return reply if count > 1 else [reply]
+            commands: list[list[bytes]] = reader.gets()
+            if _are_whole(commands, count, data) and not reader.has_data():
+                return commands
         except (hiredis.ProtocolError, TypeError):
             pass
         self._reader = hiredis.Reader(notEnoughData=_PARTIAL)
@@ -208,7 +252,9 @@ class RequestParser:
         if end < 0 or end + 1 >= len(buffer):
             return -1
         if buffer[position] != _DOLLAR:
-            self.error = b"Protocol error: expected '$', got '%c'" % buffer[position]
+            # As Redis shows it; a line that is to end in one piece has no end of its own in it.
+            shown = bytes(buffer[position : position + 1]).replace(b"\r", b" ").replace(b"\n", b" ")
+            self.error = b"Protocol error: expected '$', got '%b'" % shown
             return -1
         length = _parse_length(buffer[position + 1 : end])
         if length is None or length < 0 or length > self.max_bulk:
@@ -245,22 +291,23 @@ _ESCAPES: Final = {110: 10, 114: 13, 116: 9, 98: 8, 97: 7}  # \n \r \t \b \a
 _SPACES: Final = b" \n\r\t\v\f\0"
 
 
-def _is_whole(reply: Any, count: int, data: bytes) -> bool:
-    """Whether what hiredis read in `data` is one command, or an array of `count` commands; `TypeError` says no, too.
+def _are_whole(commands: list[list[bytes]], count: int, data: bytes) -> bool:
+    """Whether what hiredis read in `data` is `count` commands; `TypeError` says no, too.
 
     hiredis reads replies, so it lets pass what no request may hold: other types, nested arrays, nulls, and empty
     arrays, which are no commands. Linear in the size of `data`.
     """
-    # Joining fails for whatever is no string. Then there is a `$` for each argument, and a `*` for each command,
-    # beside those inside of the arguments.
-    if count == 1:
-        text = b"".join(reply)
-        return bool(reply) and data.count(b"$") - text.count(b"$") == len(reply)
-    text = b"".join(chain.from_iterable(reply))
+    # Joining fails for whatever is no string, and for what is no array of them. Then there is a `*` for each command
+    # beside those inside of the arguments, and a `$` for each argument; which need not be counted where no byte is there
+    # by which another type begins that hiredis makes a string of.
+    text = b"".join(chain.from_iterable(commands))
     return (
-        data.count(b"$") - text.count(b"$") == sum(map(len, reply))
-        and data.count(b"*") - text.count(b"*") == count
-        and all(reply)
+        data.count(b"*") - text.count(b"*") == count
+        and all(commands)
+        and (
+            not (_PLUS in data or _EQUALS in data or _PARENTHESIS in data)
+            or data.count(b"$") - text.count(b"$") == sum(map(len, commands))
+        )
     )
 
 

@@ -35,6 +35,12 @@ class VerbatimString(bytes):
     __slots__ = ()
 
 
+class StringsReply(list[bytes]):
+    """An array of which whoever made it knows that it holds bulk strings alone, so that nobody needs to look."""
+
+    __slots__ = ()
+
+
 class SetReply(list[Any]):
     """An unordered collection; RESP2 clients see an array. A list, so that members need not be hashable."""
 

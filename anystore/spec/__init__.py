@@ -7,7 +7,6 @@ Importing this package reads nothing; the first look-up does.
 
 from anystore.spec.model import (
     Argument,
-    CommandSpec,
     IndexSearch,
     KeyFinder,
     KeyNumber,
@@ -15,6 +14,7 @@ from anystore.spec.model import (
     KeySpec,
     KeywordSearch,
 )
+from anystore.spec.row import CommandSpec
 from anystore.spec.table import flagged_keys, key_flags, key_positions, lookup, lookup_arguments, specs
 
 __all__ = (

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Lock
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from anystore.spec.keys import (
-    Positions,
-    compile_finder,
-    flags_in_call,
-    is_single_key,
-    legacy_range,
-    parts_of,
-)
-from anystore.spec.model import CommandSpec, IndexSearch, KeyNumber, KeyRange, KeySpec, KeywordSearch
+from anystore.spec.keys import Positions, flags_in_call, parts_of
+from anystore.spec.model import KeySpec
+from anystore.spec.row import CommandSpec
 
 _NO_SUBCOMMANDS: Final[Mapping[str, CommandSpec]] = MappingProxyType({})
 
@@ -105,79 +99,36 @@ def _load() -> None:
             return
         data = pkgutil.get_data("anystore.spec", "commands.json")
         assert data is not None, "only loaders that cannot read files give None"
-        found = _build_all(json.loads(data))
+        found = _build_all(data.decode())
         both = {name.encode(): spec for name, spec in found.items()}
         both |= {name.upper(): spec for name, spec in both.items()}
         _by_bytes.update(both)
         _by_name.update(found)
 
 
-def _build_all(rows: Iterable[Mapping[str, Any]]) -> dict[str, CommandSpec]:
-    """All rows, sorted by name; containers know their subcommands."""
+_SYNTAX: Final = ',"arguments":'
+"""What comes last in the line of a command that has arguments; no string of JSON can hold it."""
+
+
+def _build_all(text: str) -> dict[str, CommandSpec]:
+    """All rows of the table's text, a line each, sorted by name; containers know their subcommands.
+
+    The syntax stays text: it is two thirds of it all, and hardly anybody asks for it.
+    """
+    parts = [line.rstrip(",").partition(_SYNTAX) for line in text.splitlines()[1:-1]]
+    rows = json.loads("[" + ",".join([head + "}" if mark else head for head, mark, _ in parts]) + "]")
     children: dict[str, dict[str, CommandSpec]] = {}
     containers = []
     found: dict[str, CommandSpec] = {}
-    for row in rows:
+    for row, (_, _, rest) in zip(rows, parts, strict=True):
+        syntax = rest.removesuffix("}") or "[]"
         name, _, child = row["name"].partition("|")
         if child:
-            found[row["name"]] = children.setdefault(name, {})[child] = _build(row, _NO_SUBCOMMANDS)
+            spec = CommandSpec.of_row(row, syntax, _NO_SUBCOMMANDS)
+            found[row["name"]] = children.setdefault(name, {})[child] = spec
         else:
-            containers.append(row)
-    for row in containers:
-        name = row["name"]
-        found[name] = _build(row, MappingProxyType(children[name]) if name in children else _NO_SUBCOMMANDS)
+            containers.append((name, row, syntax))
+    for name, row, syntax in containers:
+        subcommands = MappingProxyType(children[name]) if name in children else _NO_SUBCOMMANDS
+        found[name] = CommandSpec.of_row(row, syntax, subcommands)
     return {name: found[name] for name in sorted(found)}
-
-
-def _build(row: Mapping[str, Any], subcommands: Mapping[str, CommandSpec]) -> CommandSpec:
-    name = row["name"]
-    flags = _names(row.get("flags", ()))
-    key_specs = tuple(map(_key_spec, row.get("key_specs", ())))
-    first_key, last_key, key_step = legacy_range(key_specs)
-    return CommandSpec(
-        name=name,
-        group=row["group"],
-        since=row["since"],
-        arity=row["arity"],
-        flags=flags,
-        categories=_names(row.get("categories", ())),
-        tips=tuple(row.get("tips", ())),
-        key_specs=key_specs,
-        subcommands=subcommands,
-        origin=row.get("origin", "redis"),
-        complexity=row.get("complexity"),
-        summary=row.get("summary"),
-        doc_flags=_names(row.get("doc_flags", ())),
-        deprecated_since=row.get("deprecated_since"),
-        replaced_by=row.get("replaced_by"),
-        is_write="write" in flags,
-        is_readonly="readonly" in flags,
-        is_blocking="blocking" in flags,
-        single_key=is_single_key(key_specs),
-        first_key=first_key,
-        last_key=last_key,
-        key_step=key_step,
-        key_positions=compile_finder(name, key_specs),
-        _arguments=row.get("arguments", ()),
-    )
-
-
-def _key_spec(row: Mapping[str, Any]) -> KeySpec:
-    begin, find = row["begin_search"], row["find_keys"]
-    begin_search: IndexSearch | KeywordSearch | None = None
-    if begin:
-        begin_search = IndexSearch(**begin) if "index" in begin else KeywordSearch(**begin)
-    find_keys: KeyRange | KeyNumber | None = None
-    if find:
-        find_keys = KeyRange(**find) if "lastkey" in find else KeyNumber(**find)
-    return KeySpec(_names(row["flags"]), begin_search, find_keys, row.get("notes"))
-
-
-def _names(names: Iterable[str]) -> frozenset[str]:
-    return _shared(tuple(names))
-
-
-@cache
-def _shared(names: tuple[str, ...]) -> frozenset[str]:
-    """One set for all rows that have the same flags or categories."""
-    return frozenset(names)

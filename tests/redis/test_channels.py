@@ -68,21 +68,21 @@ class Recorder:
         return [event for _, event, _ in self.seen]
 
     async def wait_for(self, count: int) -> list[tuple[str, str, Any]]:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while len(self.seen) < count:
                 await self._more.wait()
         return self.seen
 
     async def wait_for_event(self, event: str) -> Any:
         """The data of the latest event of this name."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while event not in self.events:
                 await self._more.wait()
         return next(data for _, name, data in reversed(self.seen) if name == event)
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         while not await condition():
             await checkpoint()
 

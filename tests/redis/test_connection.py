@@ -13,8 +13,10 @@ import pytest
 import uvloop
 from anyio.abc import ByteStream
 
+from anystore import create_store
 from anystore.exceptions import CommandTimeout, ProtocolError, WrongType
 from anystore.redis import connection as module
+from anystore.redis import distribution
 from anystore.redis.connection import Connection
 from anystore.redis.entries import Bundle, ConnectionLost
 from anystore.resp.replies import ReplyParser
@@ -104,7 +106,7 @@ class Requests:
 
     async def done(self, *names: str) -> None:
         """Wait for these requests."""
-        with anyio.fail_after(2):
+        with anyio.fail_after(10):
             for name in names:
                 await self._done[name].wait()
 
@@ -160,7 +162,7 @@ class TestReplies:
             assert isinstance(second.replies[0], UnicodeDecodeError)
 
     async def test_many_at_once_leave_turns_to_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "REPLIES_A_TURN", 3)
+        monkeypatch.setattr(distribution, "REPLIES_A_TURN", 3)
         async with connected() as (connection, peer), anyio.create_task_group() as group:
             requests = Requests(group, connection)
             names = [chr(ord("a") + number) for number in range(10)]
@@ -175,7 +177,7 @@ class TestReplies:
     async def test_a_reader_that_is_cancelled_between_two_turns_hands_on_what_it_had(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "REPLIES_A_TURN", 1)
+        monkeypatch.setattr(distribution, "REPLIES_A_TURN", 1)
         async with connected() as (connection, peer), anyio.create_task_group() as group:
             requests = Requests(group, connection)
             await requests.begin("a")
@@ -502,3 +504,45 @@ async def _answered(connection: Connection, peer: Peer) -> Any:
 def test_asyncios_own_way_to_cancel(run: Callable[[Any], Any]) -> None:
     """It reaches a task whose waiter is done already, which anyio's does not."""
     cancelled_natively(run)
+
+
+class TestAnswersAtOnce:
+    """`memory://`, where the answer is there when a request has been written."""
+
+    async def test_others_get_their_turn_all_the_same(self) -> None:
+        async with create_store("memory://") as store, anyio.create_task_group() as group:
+            client = store.client()
+            ran = anyio.Event()
+            group.start_soon(_set, ran)
+            with anyio.fail_after(10):
+                while not ran.is_set():
+                    assert await client.ping() is True
+
+    async def test_a_cancelled_task_does_nothing_more(self) -> None:
+        async with create_store("memory://") as store:
+            client = store.client()
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await client.set("key", "value")
+            assert await client.exists("key") == 0
+            with anyio.move_on_after(0.01) as scope:
+                while True:
+                    await client.incr("count")
+            assert scope.cancelled_caught
+            count = int(await client.get("count"))
+            assert await client.incr("count") == count + 1
+
+    async def test_more_replies_than_are_given_out_in_a_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(distribution, "REPLIES_A_TURN", 3)
+        async with create_store("memory://") as store:
+            pipe = store.pipeline(transaction=False)
+            for number in range(10):
+                pipe.set(f"key:{number}", number)
+                pipe.get(f"key:{number}")
+            results = await pipe.commit()
+            assert results[1::2] == [b"%d" % number for number in range(10)]
+            assert await store.client().get("key:9") == b"9"
+
+
+async def _set(event: anyio.Event) -> None:
+    event.set()

@@ -21,7 +21,7 @@ from tests.servers import RealServer
 
 pytestmark = pytest.mark.anyio
 
-AT_ONCE = 0.05
+AT_ONCE = 0.25
 
 
 def store_at(dsn: str, **options: Any) -> RedisStore[bytes]:

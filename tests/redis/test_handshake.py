@@ -94,7 +94,7 @@ class TestRealServers:
             async with store_at(dsn, reconnect_attempts=3, reconnect_delay=0.02):
                 raise AssertionError("nobody is there")
         # 0.02 + 0.04 + 0.08 seconds, scattered.
-        assert 0.07 <= anyio.current_time() - start < 1
+        assert 0.07 <= anyio.current_time() - start < 5
 
     async def test_a_server_that_comes_later(self, valkey: RealServer) -> None:
         async with FaultProxy(valkey.port) as proxy:
@@ -132,11 +132,11 @@ class TestRealServers:
         async with FaultProxy(valkey.port, tls=server_tls()) as proxy:
             # Trying again would not help, so it does not.
             with pytest.raises(ConnectionFailed, match="certificate verify failed"):
-                async with store_at(proxy.dsn, reconnect_delay=5):
+                async with store_at(proxy.dsn, reconnect_delay=30):
                     raise AssertionError("the authority is unknown")
             async with store_at(proxy.dsn, ssl_cert_reqs="none") as store:
                 assert await store.ping()
-        assert anyio.current_time() - start < 4
+        assert anyio.current_time() - start < 12
 
     async def test_unix_sockets(self, valkey: RealServer) -> None:
         async with store_at(f"redis+unix://{valkey.unixsocket}?database=2") as store:

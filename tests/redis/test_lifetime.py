@@ -20,6 +20,7 @@ from anystore import create_store
 from anystore.exceptions import OutcomeUnknown, StoreError
 from anystore.redis.store import RedisStore
 from tests.faultproxy import CERTIFICATES, FaultProxy, server_tls
+from tests.pulsards.peers import RealClient
 from tests.redis.test_faults import store_at
 from tests.servers import RealServer, run_server, valkey_binary
 
@@ -101,13 +102,25 @@ class TestOwnership:
 
     async def test_e21_every_task_is_a_child_of_the_store(self, valkey: RealServer) -> None:
         before = tasks_of_the_loop()
-        async with store_at(valkey.dsn, command_timeout=1) as store:
-            await use(store)
-            connection = await store.shared.connection()
-            connection.listen()
-            await anyio.wait_all_tasks_blocked()
-            assert tasks_of_the_loop() > before
-        assert tasks_of_the_loop() == before
+        other = RealClient(valkey.port)
+        try:
+            async with (
+                store_at(valkey.dsn, command_timeout=240) as store,
+                anyio.create_task_group() as group,
+            ):
+                await use(store)
+                connection = await store.shared.connection()
+                connection.listen()
+                other.execute("CLIENT", "PAUSE", 60_000, "WRITE")
+                group.start_soon(store.client().set, "key", 2)
+                await anyio.wait_all_tasks_blocked()
+                # One task waits for the answer, and the store keeps the time.
+                assert tasks_of_the_loop() > before + 1
+                other.execute("CLIENT", "UNPAUSE")
+            assert tasks_of_the_loop() == before
+        finally:
+            other.execute("CLIENT", "UNPAUSE")
+            other.close()
 
     async def test_a_closed_store_says_so(self, valkey: RealServer) -> None:
         store = store_at(valkey.dsn)
@@ -257,35 +270,52 @@ class TestIdleConnections:
 
 class TestTheLoopIsNotHeld:
     async def test_f23_a_huge_pipeline(self, valkey: RealServer) -> None:
-        """Longest pause of a task beside the commit of 200 000 commands, without the machine's own pauses."""
+        """Longest pause of a task beside 200 000 commands, without the machine's own pauses.
+
+        With Python's garbage collector as it is: of the commands there is nothing for it to walk. What other tests
+        have left is no business of this one. A machine with much to do computes more slowly, too, so the best of some
+        counts: a step that holds the loop does so each time.
+        """
+        found: list[list[float]] = []
         async with store_at(valkey.dsn) as store:
-            pauses: list[float] = []
-            done = anyio.Event()
+            gc.collect()
+            gc.freeze()
+            try:
+                while len(found) < 4 and (not found or found[-1][-2] >= 0.015):
+                    found.append(sorted(await self.pauses_beside_commands(store)))
+            finally:
+                gc.unfreeze()
+        # What one step of the loop costs; several of them may run between two ticks.
+        assert found[-1][-2] < 0.015, [pauses[-5:] for pauses in found]
 
-            async def tick() -> None:
-                while not done.is_set():
-                    start = time.thread_time()
-                    await anyio.sleep(0.001)
-                    pauses.append(time.thread_time() - start)
+    async def pauses_beside_commands(self, store: RedisStore[bytes]) -> list[float]:
+        """Seconds of computing between the turns of a task."""
+        pauses: list[float] = []
+        done = anyio.Event()
 
-            async with store.pipeline(transaction=False) as pipe:
+        async def tick() -> None:
+            while not done.is_set():
+                start = time.thread_time()
+                await anyio.sleep(0.001)
+                pauses.append(time.thread_time() - start)
+
+        async with (
+            store.pipeline(transaction=False) as pipe,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(tick)
+            try:
                 for number in range(200_000):
                     pipe.set("key", number)
-                gc.collect()
-                async with anyio.create_task_group() as group:
-                    group.start_soon(tick)
-                    await checkpoint()
-                    gc.disable()
-                    try:
-                        results = await pipe.commit()
-                    finally:
-                        gc.enable()
-                        done.set()
-            assert results == [True] * 200_000
-            assert await store.client().get("key") == b"199999"
-            assert len(pauses) > 50
-            # What one step of the loop costs; several of them may run between two ticks.
-            assert sorted(pauses)[-2] < 0.015, sorted(pauses)[-5:]
+                    if number % 100 == 0:
+                        await checkpoint()
+                results = await pipe.commit()
+            finally:
+                done.set()
+        assert results == [True] * 200_000
+        assert await store.client().get("key") == b"199999"
+        assert len(pauses) > 50
+        return pauses
 
     async def test_f23_a_large_value(self, valkey: RealServer) -> None:
         value = os.urandom(30_000_000)

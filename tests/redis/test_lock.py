@@ -47,14 +47,14 @@ async def other(valkey: RealServer, store: Store[bytes]) -> AsyncIterator[Client
 
 async def held_up(client: Client) -> None:
     """Wait until the server holds a command back, which it does to writes after CLIENT PAUSE … WRITE."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         while not any("b" in fields["flags"] for fields in await client.client_list()):
             await anyio.lowlevel.checkpoint()
 
 
 async def gone(client: Client, name: str) -> None:
-    """Wait until the key is gone, for a second at most."""
-    with anyio.fail_after(1):
+    """Wait until the key is gone, for some seconds at most: less than its time to live."""
+    with anyio.fail_after(8):
         while await client.exists(name):
             await anyio.lowlevel.checkpoint()
 
@@ -77,7 +77,7 @@ async def cancelled_while_held_up(client: Client, call: Callable[[], Awaitable[o
 
 
 class TestD17CancellationReleases:
-    """Whatever is cancelled, the key is gone within a second."""
+    """Whatever is cancelled, the key is gone at once."""
 
     @pytest.mark.parametrize("renew", [False, True])
     async def test_the_block(self, store: Store[bytes], other: Client, renew: bool) -> None:
@@ -133,7 +133,7 @@ class TestD17CancellationReleases:
         lock = store.client().lock("l", timeout=60, release_timeout=0.05)
         assert await lock.acquire()
         await other.client_pause(60_000, all=False)
-        with anyio.move_on_after(0.01) as scope, anyio.fail_after(5):
+        with anyio.move_on_after(0.01) as scope, anyio.fail_after(20):
             await lock.release()
         assert scope.cancelled_caught
         assert lock.token is not None  # the server has not answered, so that it can be tried again
@@ -168,8 +168,8 @@ class TestD17CancellationReleases:
 
 class TestD18Renewal:
     async def test_keeps_the_lock_beyond_its_time(self, store: Store[bytes], other: Client) -> None:
-        async with store.client().lock("l", timeout=0.6, renew=True) as lock:
-            await anyio.sleep(0.9)
+        async with store.client().lock("l", timeout=1.5, renew=True) as lock:
+            await anyio.sleep(2)
             assert await other.get("l") == lock.token
         await gone(other, "l")
 
@@ -183,7 +183,7 @@ class TestD18Renewal:
     async def test_a_server_that_stops_answering_costs_the_lock_before_its_time_is_up(
         self, anyio_backend: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
-        timeout = 0.5
+        timeout = 1.5
 
         async def hold(client: Client) -> None:
             async with client.lock("l", timeout=timeout, renew=True, release_timeout=0.05):
@@ -200,7 +200,7 @@ class TestD18Renewal:
                     ):
                         await hold(store.client())
                     # The block ended before the server could have let somebody else in.
-                    assert anyio.current_time() - began < timeout + 0.05 + 0.5
+                    assert anyio.current_time() - began < timeout + 0.05 + 1.5
                     assert "was lost while it was held" in caplog.text
             finally:
                 server.process.send_signal(signal.SIGCONT)
@@ -272,9 +272,9 @@ class TestTroubleOnTheWay:
     async def test_a_renewal_that_failed_is_tried_again(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING)
         client = Scripted(b"OK", ConnectionFailed("down"), 1, 1)
-        async with Lock(client, "l", timeout=0.9, sleep=0.001, renew=True) as lock:
+        async with Lock(client, "l", timeout=2.4, sleep=0.001, renew=True) as lock:
             client.on_sent[3] = renewed = anyio.Event()
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 await renewed.wait()
             assert lock.lost is False
         assert "is tried again: down" in caplog.text

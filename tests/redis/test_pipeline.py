@@ -128,11 +128,17 @@ class TestCommit:
         async with FaultProxy(valkey.port) as proxy, store_at(proxy.dsn) as store:
             await store.flush()
             proxy.pause()
-            with anyio.move_on_after(0.01):
+
+            async def commit() -> None:
                 async with store.pipeline(transaction=transaction) as pipe:
                     for number in range(100):
                         pipe.rpush("list", number)
                     await pipe.commit()
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(commit)
+                await anyio.wait_all_tasks_blocked()
+                group.cancel_scope.cancel()
             proxy.resume()
             assert await store.client().llen("list") == 100
             assert proxy.accepted == 1

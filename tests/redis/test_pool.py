@@ -266,7 +266,7 @@ class TestFailures:
             leased, idle_now, connecting, waiting = counts(pool)
             assert (leased, connecting, waiting) == (0, 0, 0)
             assert idle_now <= 1
-        with anyio.fail_after(1):
+        with anyio.fail_after(10):
             async with pool.lease():
                 assert counts(pool) == (1, 0, 0, 0)
 
@@ -362,7 +362,7 @@ class TestOnAServer:
                 found = store.statistics().pool
                 assert (found.leased, found.connecting) == (0, 0)
                 assert found.idle <= 3
-            with anyio.fail_after(1):
+            with anyio.fail_after(10):
                 async with anyio.create_task_group() as group:
                     for _ in range(3):
                         group.start_soon(client.execute, "PING")
@@ -387,7 +387,7 @@ class TestOnAServer:
                     scope.cancel()
                 found = store.statistics().pool
                 assert (found.leased, found.connecting) == (0, 0), steps
-            with anyio.fail_after(1):
+            with anyio.fail_after(10):
                 await store.client().blpop("nothing", timeout=0.01)
 
     async def test_b7_a_server_that_accepts_slowly(self, valkey: RealServer) -> None:
@@ -400,7 +400,8 @@ class TestOnAServer:
             async with anyio.create_task_group() as group:
                 for _ in range(100):
                     group.start_soon(client.blpop, "list")
-            assert anyio.current_time() - start < 2
+            # One after the other they would take ten seconds.
+            assert anyio.current_time() - start < 5
             assert proxy.accepted <= 6
 
     async def test_b8_a_thousand_tasks_on_a_pool_of_two(self, valkey: RealServer) -> None:

@@ -45,7 +45,7 @@ async def store(dsn: str) -> AsyncIterator[RedisStore[bytes]]:
 
 
 async def read(pubsub: PubSub[Any]) -> Any:
-    with anyio.fail_after(5):
+    with anyio.fail_after(20):
         return await pubsub.get_message(timeout=None)
 
 
@@ -294,7 +294,7 @@ class TestReading:
         async with store.pubsub() as pubsub:
             await pubsub.subscribe("a")
             await store.client().publish("a", "1")
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 while (message := await pubsub.get_message()) is None:
                     await checkpoint()
             assert message.data == b"1"
@@ -411,7 +411,7 @@ class TestHandlers:
             await pubsub.subscribe("dropped", a=handle)
             for channel, data in (("a", "1"), ("dropped", "2"), ("a", "fail"), ("a", "end")):
                 await pubsub.publish(channel, data)
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 await pubsub.run(exception_handler=failed)
             assert seen == [b"1", b"fail", b"end"]
             assert [type(error) for error in errors] == [LookupError]
@@ -439,7 +439,7 @@ class TestClients:
             await pubsub.psubscribe("b*")
             for channel, message in (("a", "1"), ("b1", "2"), ("a", "end")):
                 await pubsub.publish(channel, message)
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 await done.wait()
             assert seen == [("a", b"1"), ("b1", b"2"), ("a", b"end")]
             # Nobody reads: nothing is kept.
@@ -495,12 +495,12 @@ class Rot13:
 
 
 class TestProtocols:
-    async def test_json(self, store: RedisStore[bytes]) -> None:
+    async def test_json(self, store: RedisStore[bytes], dsn: str) -> None:
         value = {"a": [1, 2.5, None, "ä\n"], "b": {}}
-        async with store.pubsub(Json()) as pubsub, store.pubsub() as raw:
+        async with create_store(dsn) as other, store.pubsub(Json()) as pubsub, other.pubsub() as raw:
             await pubsub.subscribe("a")
             await raw.subscribe("a")
-            assert await pubsub.publish("a", value) == 2
+            assert await pubsub.publish("a", value) == 2  # the stores
             assert (await read(pubsub)).data == value
             assert json.loads((await read(raw)).data) == value
             with pytest.raises(TypeError):
@@ -570,8 +570,9 @@ class TestDecodedReplies:
 
 
 class TestWhatTheServerKnows:
-    async def test_it(self, store: RedisStore[bytes]) -> None:
-        async with store.pubsub() as pubsub, store.pubsub() as other:
+    async def test_it(self, store: RedisStore[bytes], dsn: str) -> None:
+        """What is counted are the connections: one for each store."""
+        async with create_store(dsn) as another, store.pubsub() as pubsub, another.pubsub() as other:
             assert await pubsub.channels() == []
             await pubsub.subscribe("aa", "ab", "b")
             await other.subscribe("aa")

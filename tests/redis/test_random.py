@@ -187,6 +187,6 @@ async def test_nothing_is_left_behind_when_the_store_is_cancelled(
                         scope.cancel()
             except* StoreError:
                 scope.cancel()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             while proxy.links:
                 await checkpoint()

@@ -21,6 +21,7 @@ from anystore.resp.types import (
     PushReply,
     SetReply,
     SimpleString,
+    StringsReply,
     VerbatimString,
 )
 
@@ -75,6 +76,18 @@ class TestRoundTrip:
         (bytearray(b"ab"), b"$2\r\nab\r\n", b"$2\r\nab\r\n"),
         ({b"a": 1}, b"*2\r\n$1\r\na\r\n:1\r\n", b"%1\r\n$1\r\na\r\n:1\r\n"),
         (MapReply([(1, 2), (1, 3)]), b"*4\r\n:1\r\n:2\r\n:1\r\n:3\r\n", b"%2\r\n:1\r\n:2\r\n:1\r\n:3\r\n"),
+        (StringsReply([]), b"*0\r\n", b"*0\r\n"),
+        (StringsReply([b"a", b"bc"]), b"*2\r\n$1\r\na\r\n$2\r\nbc\r\n", b"*2\r\n$1\r\na\r\n$2\r\nbc\r\n"),
+        (
+            [StringsReply([b"a"]), StringsReply()],
+            b"*2\r\n*1\r\n$1\r\na\r\n*0\r\n",
+            b"*2\r\n*1\r\n$1\r\na\r\n*0\r\n",
+        ),
+        (
+            StringsReply([b"a", b"", b"b"]),
+            b"*3\r\n$1\r\na\r\n$0\r\n\r\n$1\r\nb\r\n",
+            b"*3\r\n$1\r\na\r\n$0\r\n\r\n$1\r\nb\r\n",
+        ),
         (SetReply([b"a"]), b"*1\r\n$1\r\na\r\n", b"~1\r\n$1\r\na\r\n"),
         (frozenset([1]), b"*1\r\n:1\r\n", b"~1\r\n:1\r\n"),
         (PushReply([b"a"]), b"*1\r\n$1\r\na\r\n", b">1\r\n$1\r\na\r\n"),

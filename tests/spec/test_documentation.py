@@ -1,4 +1,4 @@
-"""The arguments that pulsards' COMMAND DOCS tells, against what a running Valkey and Redis tell."""
+"""What pulsards' COMMAND DOCS tells, against what a running Valkey and Redis tell."""
 
 from __future__ import annotations
 
@@ -8,28 +8,9 @@ from typing import Any, Final
 import pytest
 
 from tests.pulsards.peers import EngineClient
-from tests.servers import RealServer
+from tests.servers import SERVERS
+from tests.spec.differences import NOT_TOLD, allowed
 from tests.spec.wire import Wire, text
-
-# Where the syntax differs from Valkey's on purpose: (reason, commands). Each one must differ.
-DIFFERENCES: Final = (
-    ("the number of fields belongs to no key", "hgetdel hgetex hsetex hpersist httl hpttl"),
-    ("the same, and the moment is a time", "hexpireat hexpiretime hpexpire hpexpireat hpexpiretime"),
-    ("Redis 8 can say what becomes of references", "xadd xtrim"),
-    ("Redis 8 has more operations", "bitop"),
-    ("an end is optional in Valkey only", "bitcount"),
-)
-# Keywords that Redis 7.0 has not yet, beside those of which the table says since when they are there.
-NEWER_THAN_REDIS_7: Final = {
-    "zrank": {"WITHSCORE"},
-    "zrevrank": {"WITHSCORE"},
-    "xadd": {"KEEPREF", "DELREF", "ACKED"},
-    "xtrim": {"KEEPREF", "DELREF", "ACKED"},
-    "hscan": {"NOVALUES"},
-    "zscan": {"NOSCORES"},
-    "client|kill": {"YES", "NO"},
-    "bitop": {"AND", "OR", "XOR", "NOT", "DIFF", "DIFF1", "ANDOR", "ONE"},  # its operation was a text
-}
 
 
 def commands_of(docs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -70,35 +51,60 @@ def ours() -> dict[str, Any]:
     return dict(commands_of(text(client.execute("COMMAND", "DOCS"))))
 
 
-def docs_of(server: RealServer) -> dict[str, Any]:
-    with Wire(server.port) as wire:
+def docs_of(port: int) -> dict[str, Any]:
+    with Wire(port) as wire:
         return dict(commands_of(text(wire.call(b"COMMAND", b"DOCS"))))
 
 
-def test_arguments_are_valkeys(ours: dict[str, Any], valkey: RealServer) -> None:
-    differing = {
+#: What is compared as it is told; arguments apart.
+FIELDS: Final = ("since", "group", "complexity", "doc_flags", "deprecated_since", "replaced_by", "module")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("field", FIELDS)
+def test_fields(ours: dict[str, Any], ports: dict[str, int], server: str, field: str) -> None:
+    assert differing(ours, docs_of(ports[server]), field) == allowed(server, field)
+
+
+def differing(ours: dict[str, Any], theirs: dict[str, Any], field: str) -> set[str]:
+    return {name for name, row in theirs.items() if ours[name].get(field) != row.get(field)}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_there_is_no_other_field(ours: dict[str, Any], ports: dict[str, int], server: str) -> None:
+    """What the servers tell is compared here, or not told, for a reason."""
+    told = {field for row in ours.values() for field in row}
+    assert told <= {*FIELDS, "arguments", "subcommands"}
+    theirs = {field for row in docs_of(ports[server]).values() for field in row}
+    assert theirs - told == set(NOT_TOLD)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_arguments(ours: dict[str, Any], ports: dict[str, int], server: str) -> None:
+    """Redis' by keywords only: many names of arguments were changed in 7.2."""
+    theirs = docs_of(ports[server])
+    if server == "valkey":
+        assert with_other_syntax(ours, theirs) == allowed("valkey", "arguments")
+    else:
+        assert unexplained_keywords(ours, theirs) == allowed("redis", "keywords")
+
+
+def with_other_syntax(ours: dict[str, Any], theirs: dict[str, Any]) -> set[str]:
+    return {
         name
-        for name, row in docs_of(valkey).items()
-        if name in ours and syntax(ours[name].get("arguments", [])) != syntax(row.get("arguments", []))
+        for name, row in theirs.items()
+        if syntax(ours[name].get("arguments", [])) != syntax(row.get("arguments", []))
     }
-    assert differing == {name for _, names in DIFFERENCES for name in names.split() if name in ours}
 
 
-def test_keywords_are_those_of_redis_and_newer_ones(
-    ours: dict[str, Any], redis_server: RealServer | None
-) -> None:
-    """By keywords only: many names of arguments were changed in Redis 7.2."""
-    if redis_server is None:
-        return
-    newer = {}
-    for name, row in docs_of(redis_server).items():
-        if name in ours:
-            mine = dict(keywords(ours[name].get("arguments", [])))
-            theirs = {token for token, _ in keywords(row.get("arguments", []))}
-            assert theirs <= set(mine), name
-            unexplained = {
-                token for token, since in mine.items() if token not in theirs and not is_newer(since)
-            }
-            if unexplained:
-                newer[name] = unexplained
-    assert newer == {name: tokens for name, tokens in NEWER_THAN_REDIS_7.items() if name in ours}
+def unexplained_keywords(ours: dict[str, Any], theirs: dict[str, Any]) -> set[str]:
+    """Keywords that only pulsards has, and that are not newer than the server."""
+    unexplained = set()
+    for name, row in theirs.items():
+        mine = dict(keywords(ours[name].get("arguments", [])))
+        known = {token for token, _ in keywords(row.get("arguments", []))}
+        assert known <= set(mine), name
+        unexplained |= {
+            f"{name}:{token}" for token, since in mine.items() if token not in known and not is_newer(since)
+        }
+    return unexplained

@@ -25,84 +25,15 @@ from anystore.spec import (
     lookup_arguments,
     specs,
 )
-from tests.servers import RealServer
+from tests.pulsards.peers import EngineClient
+from tests.servers import SERVERS, RealServer
+from tests.spec.differences import allowed
 from tests.spec.wire import Wire, text
 
 DATA = Path(__file__).parent / "data"
 TABLE = Path(anystore.spec.__file__).parent / "commands.json"
 
-# Where the table differs from a server on purpose: (server, field, reason, commands). Each one must differ.
-DIFFERENCES: tuple[tuple[str, str, str, str], ...] = (
-    (
-        "valkey",
-        "flags",
-        "Valkey lets them run while a script is busy; Redis 7.4 does not",
-        "client|caching client|getname client|getredir client|id client|no-evict client|no-touch "
-        "client|reply client|setinfo client|setname select",
-    ),
-    (
-        "valkey",
-        "flags",
-        "Valkey answers them while it loads its data; Redis 7.4 does not",
-        "cluster|info cluster|myid cluster|myshardid cluster|nodes memory|malloc-stats memory|purge",
-    ),
-    (
-        "valkey",
-        "flags",
-        "Valkey answers them on a stale replica; Redis 7.4 does not",
-        "script|exists script|flush",
-    ),
-    (
-        "valkey",
-        "flags",
-        "Redis refuses them inside MULTI in the command itself, not by a flag",
-        "multi watch",
-    ),
-    ("valkey", "flags", "Valkey renamed SLOWLOG's flag with COMMANDLOG", "exec"),
-    ("valkey", "tips", "Redis says that these depend on the time", "hpttl httl"),
-    (
-        "valkey",
-        "key_specs",
-        "Valkey notes that the last STORE counts",
-        "georadius georadiusbymember",
-    ),
-    ("valkey", "key_specs", "commands of both whose flags are Redis' here", "hgetex hsetex"),
-    ("redis", "arity", "Valkey has more options", "cluster|replicate script|debug"),
-    ("redis", "arity", "WITHSCORE came with Redis 7.2", "zrank zrevrank"),
-    (
-        "redis",
-        "arity",
-        "before Redis 7.2 a command without arguments could not be asked about",
-        "command|getkeys command|getkeysandflags",
-    ),
-    (
-        "redis",
-        "flags",
-        "allowed in scripts since Redis 7.2",
-        "blmove blpop brpop brpoplpush bzpopmax bzpopmin wait",
-    ),
-    ("redis", "flags", "answered while loading since Redis 7.2", "cluster|shards cluster|slots"),
-    ("redis", "categories", "WAIT counts as blocking since Redis 7.2", "wait"),
-    (
-        "redis",
-        "tips",
-        "given or corrected in Redis 7.2",
-        "acl|deluser acl|save acl|setuser client|setname config|resetstat config|rewrite latency|reset "
-        "msetnx randomkey scan",
-    ),
-    ("redis", "key_specs", "corrected in Redis 7.2: the destination is overwritten", "sinterstore"),
-    ("redis", "subcommands", "newer subcommands", "client cluster script"),
-)
 ONLY_REDIS_8 = {"xackdel", "xdelex"}
-
-
-def allowed(server: str, field: str) -> set[str]:
-    return {
-        name
-        for where, what, _, names in DIFFERENCES
-        if (where, what) == (server, field)
-        for name in names.split()
-    }
 
 
 def search(spec: KeySpec) -> dict[str, Any]:
@@ -167,16 +98,23 @@ def differing(port: int, field: str) -> dict[str, tuple[Any, Any]]:
     return found
 
 
+@pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("field", FIELDS)
-class TestAgainstServers:
-    def test_valkey(self, valkey: RealServer, field: str) -> None:
-        found = differing(valkey.port, field)
-        assert set(found) == allowed("valkey", field), found
+def test_against_servers(ports: dict[str, int], server: str, field: str) -> None:
+    found = differing(ports[server], field)
+    assert set(found) == allowed(server, field), found
 
-    def test_redis(self, redis_server: RealServer | None, field: str) -> None:
-        if redis_server is not None:
-            found = differing(redis_server.port, field)
-            assert set(found) == allowed("redis", field), found
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_pulsards_tells_what_the_table_says(field: str) -> None:
+    """So that what holds for the table holds for COMMAND INFO."""
+    client = EngineClient()
+    client.execute("HELLO", 3)
+    ours, told = FIELDS[field]
+    for info in information(text(client.execute("COMMAND"))):
+        row = lookup(info[0])
+        assert row is not None
+        assert told(info) == ours(row), info[0]
 
 
 class TestTable:
@@ -203,7 +141,6 @@ class TestTable:
             spec = lookup(name)
             assert spec is not None
             assert spec.group == doc["group"]
-            assert spec.complexity == doc.get("complexity") or name in {"xread"}
             if spec.origin == "valkey":
                 assert spec.since == doc["since"]
 

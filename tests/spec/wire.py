@@ -14,7 +14,7 @@ class Wire:
     """One connection: `call` sends a command and waits for its reply; error replies come back as values."""
 
     def __init__(self, port: int, protocol: int = 3) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader(notEnoughData=Ellipsis)
         if protocol == 3:

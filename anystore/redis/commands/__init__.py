@@ -19,7 +19,8 @@ little:
 - a `timedelta` or `datetime` is rounded up to the command's unit, so that nothing expires too early;
 - ACL GETUSER gives its selectors as `dict`, ACL DRYRUN and ACL GENPASS `str`;
 - `shutdown_abort` is a method of its own;
-- AUTH, HELLO, SELECT, RESET, QUIT, CLIENT REPLY and CLIENT TRACKING are refused, see `connection`.
+- CLUSTER commands go to the one node that the store is connected to, and so have no `target_node`;
+- AUTH, HELLO, SELECT, RESET, QUIT, CLIENT REPLY, CLIENT TRACKING and SCRIPT DEBUG are refused, see `connection`.
 
 What only servers say to each other (PSYNC, REPLCONF …) and the HELP of containers have no method;
 `execute` takes anything.
@@ -30,6 +31,7 @@ from __future__ import annotations
 from anystore.redis.commands.acl import AclCommands
 from anystore.redis.commands.base import FOREVER, Commands, S
 from anystore.redis.commands.bitmaps import BitFieldOperation, BitmapCommands
+from anystore.redis.commands.cluster import ClusterCommands
 from anystore.redis.commands.connection import ConnectionCommands
 from anystore.redis.commands.functions import FunctionCommands
 from anystore.redis.commands.geo import GeoCommands
@@ -75,5 +77,6 @@ class CoreCommands(
     ServerCommands[S],
     InspectionCommands[S],
     AclCommands[S],
+    ClusterCommands[S],
 ):
     """Every command of the server's core that has a method."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Unpack
 
 from anystore.exceptions import InvalidArgument
 from anystore.redis.commands import arguments, replies, server_texts
-from anystore.redis.commands.base import Argument, Commands, S, ValueT
+from anystore.redis.commands.base import Commands, S, ValueT
+from anystore.redis.commands.client_filters import ClientFilters, OtherFilters, filter_arguments
 
 _OF_STORE: Final = "say so when the store is created, and every connection of it will"
 NOT_SHARED: Final[Mapping[str, str]] = MappingProxyType(
@@ -21,6 +22,7 @@ NOT_SHARED: Final[Mapping[str, str]] = MappingProxyType(
         "CLIENT REPLY": "commands would wait for replies that the server does not send",
         "CLIENT TRACKING": "invalidation messages need a connection that somebody reads them from",
         "CLIENT CACHING": "it goes with CLIENT TRACKING, which a shared connection does not do",
+        "SCRIPT DEBUG": "a debugger takes the connection for itself: use redis-cli --ldb",
     }
 )
 """Commands that would change a connection under all others that use it, and what is right instead."""
@@ -67,6 +69,10 @@ class ConnectionCommands(Commands[S]):
         """Refused: nobody would read the messages. https://valkey.io/commands/client-tracking/"""
         refuse("CLIENT TRACKING")
 
+    def client_caching(self, mode: str) -> NoReturn:
+        """Refused: it goes with CLIENT TRACKING. https://valkey.io/commands/client-caching/"""
+        refuse("CLIENT CACHING")
+
     client_tracking_on = client_tracking
     client_tracking_off = client_tracking
 
@@ -111,19 +117,21 @@ class ConnectionCommands(Commands[S]):
         return self.execute_command("CLIENT", "INFO", reply=server_texts.client_info)
 
     def client_list(
-        self, _type: str | None = None, client_id: Sequence[int | str] = ()
+        self,
+        _type: str | None = None,
+        client_id: Sequence[int | str] = (),
+        **filters: Unpack[ClientFilters],
     ) -> Awaitable[list[dict[str, str]]]:
-        """All connections of the server, a `dict` of text each. O(N).
+        """All connections of the server, or those that every filter fits, a `dict` of text each. O(N).
 
-        `_type` is `normal`, `master`, `replica` or `pubsub`; `client_id` names some of them. Since 2.4.0,
-        both since 6.2.0. https://valkey.io/commands/client-list/
+        `_type` is `normal`, `master`, `replica` or `pubsub`; `client_id` names some of them; `filters` are those of
+        `ClientFilters`, which are younger. Since 2.4.0, both since 6.2.0, together with others since Valkey 8.1.
+        https://valkey.io/commands/client-list/
         """
-        args: list[Argument] = []
-        if _type is not None:
-            allowed = ("NORMAL", "MASTER", "REPLICA", "PUBSUB")
-            args += ("TYPE", arguments.one_of("_type", _type, allowed))
+        args = filter_arguments({"type": _type})
         if client_id:
             args += ("ID", *client_id)
+        args += filter_arguments(dict(filters))
         return self.execute_command("CLIENT", "LIST", *args, reply=server_texts.client_list)
 
     def client_kill(self, address: str) -> Awaitable[bool]:
@@ -142,6 +150,7 @@ class ConnectionCommands(Commands[S]):
         laddr: str | None = None,
         user: str | None = None,
         maxage: int | None = None,
+        **filters: Unpack[OtherFilters],
     ) -> Awaitable[int]:
         """Close all connections that every filter fits; how many that were.
 
@@ -153,26 +162,13 @@ class ConnectionCommands(Commands[S]):
             laddr: `ip:port` at the server's side.
             user: The user that it is authenticated as.
             maxage: Older than so many seconds.
+            filters: The others of `ClientFilters`.
 
-        O(N). Since 2.8.12, `laddr` since 6.2.0, `maxage` since 7.4.0.
+        O(N). Since 2.8.12, `laddr` since 6.2.0, `maxage` since 7.4.0, `filters` since Valkey 9.0.
         https://valkey.io/commands/client-kill/
         """
-        if _type is not None:
-            allowed = ("NORMAL", "MASTER", "SLAVE", "REPLICA", "PUBSUB")
-            _type = arguments.one_of("_type", _type, allowed)
-        filters = (
-            ("ID", _id),
-            ("TYPE", _type),
-            ("ADDR", addr),
-            ("SKIPME", None if skipme is None else ("YES" if skipme else "NO")),
-            ("LADDR", laddr),
-            ("USER", user),
-            ("MAXAGE", maxage),
-        )
-        args: list[Argument] = []
-        for name, value in filters:
-            if value is not None:
-                args += (name, value)
+        given = {"id": _id, "type": _type, "addr": addr, "skipme": skipme, "laddr": laddr, "user": user}
+        args = filter_arguments({**given, "maxage": maxage, **filters})
         arguments.some(args, "CLIENT KILL", "filters")
         return self.execute_command("CLIENT", "KILL", *args)
 
@@ -230,3 +226,20 @@ class ConnectionCommands(Commands[S]):
         """
         word = arguments.one_of("mode", mode, ("ON", "OFF"))
         return self.execute_command("CLIENT", "NO-TOUCH", word, reply=replies.is_ok)
+
+    def client_capa(self, *capabilities: str) -> Awaitable[bool]:
+        """Tell the server what the client understands (`redirect`), on the connection that tasks share; True. O(N).
+
+        Since Valkey 8.0. https://valkey.io/commands/client-capa/
+        """
+        arguments.some(capabilities, "CLIENT CAPA", "capabilities")
+        return self.execute_command("CLIENT", "CAPA", *capabilities, reply=replies.is_ok)
+
+    def client_import_source(self, mode: str) -> Awaitable[bool]:
+        """Mark the connection as one that imports data, so that nothing it writes is expired: `ON` or `OFF`; True. O(1).
+
+        Raises `ResponseError` unless the server's `import-mode` is on. Since Valkey 8.1.
+        https://valkey.io/commands/client-import-source/
+        """
+        word = arguments.one_of("mode", mode, ("ON", "OFF"))
+        return self.execute_command("CLIENT", "IMPORT-SOURCE", word, reply=replies.is_ok)

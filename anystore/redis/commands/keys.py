@@ -7,7 +7,7 @@ from typing import Any
 
 from anystore.exceptions import InvalidArgument
 from anystore.redis.commands import arguments, replies
-from anystore.redis.commands.base import AbsExpiryT, Argument, Commands, ExpiryT, KeyT, S
+from anystore.redis.commands.base import FOREVER, AbsExpiryT, Argument, Commands, ExpiryT, KeyT, S
 from anystore.redis.commands.scanning import ScanIterator
 
 
@@ -233,8 +233,8 @@ class KeyCommands(Commands[S]):
             auth: Its password.
             username: Its user; only with `auth`.
 
-        O(N) in the size of the values. Raises `ResponseError` (`IOERR`) when the other server does not
-        answer in time: the keys may then be on both. Since 2.6.0. https://valkey.io/commands/migrate/
+        O(N) in the size of the values. It waits on a connection of its own. Raises `ResponseError` (`IOERR`)
+        when the other server does not answer in time: the keys may then be on both. Since 2.6.0. https://valkey.io/commands/migrate/
         """
         names = arguments.flatten(keys)
         arguments.some(names, "MIGRATE", "keys")
@@ -249,7 +249,7 @@ class KeyCommands(Commands[S]):
             args += ("AUTH2", username, auth)
         elif auth is not None:
             args += ("AUTH", auth)
-        return self.execute_command("MIGRATE", *args, "KEYS", *names, reply=replies.text)
+        return self.execute_command("MIGRATE", *args, "KEYS", *names, reply=replies.text, block=FOREVER)
 
     def move(self, name: KeyT, db: int) -> Awaitable[bool]:
         """Move a key to another database; False when it does not exist here, or does there. O(1).

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, NoReturn
 
 from anystore.exceptions import InvalidArgument
 from anystore.redis.commands import arguments, replies
 from anystore.redis.commands.base import Argument, Commands, KeyT, S, ValueT
+from anystore.redis.commands.connection import refuse
 from anystore.redis.script import RegisteredScript
 
 
@@ -73,6 +74,10 @@ class ScriptingCommands(Commands[S]):
         if sync_type is not None:
             args = (arguments.one_of("sync_type", sync_type, ("SYNC", "ASYNC")),)
         return self.execute_command("SCRIPT", "FLUSH", *args, reply=replies.is_ok)
+
+    def script_debug(self, mode: str) -> NoReturn:
+        """Refused: a debugger takes the connection for itself. https://valkey.io/commands/script-debug/"""
+        refuse("SCRIPT DEBUG")
 
     def script_kill(self) -> Awaitable[bool]:
         """Stop the running script; True. O(1).

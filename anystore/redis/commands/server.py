@@ -175,6 +175,8 @@ class ServerCommands(Commands[S]):
         nosave: bool = False,
         now: bool = False,
         force: bool = False,
+        safe: bool = False,
+        failover: bool = False,
     ) -> Awaitable[None]:
         """Stop the server; returns once the connection is closed. Not for pipelines.
 
@@ -183,13 +185,16 @@ class ServerCommands(Commands[S]):
             nosave: Do not save, even with some.
             now: Do not wait for replicas that lag behind.
             force: Ignore what would prevent it, such as a failure to save.
+            safe: Not while the server has slots of a cluster.
+            failover: Hand the slots to a replica first; only in a cluster.
 
         O(N) when it saves. Raises `ResponseError` when the server refuses. Since 1.0.0, `now` and `force`
-        since 7.0.0. https://valkey.io/commands/shutdown/
+        since 7.0.0, `safe` and `failover` since Valkey 9.1. https://valkey.io/commands/shutdown/
         """
         arguments.exclusive(save=save, nosave=nosave)
-        flags = (("SAVE", save), ("NOSAVE", nosave), ("NOW", now), ("FORCE", force))
-        args = [word for word, given in flags if given]
+        words = ("SAVE", "NOSAVE", "NOW", "FORCE", "SAFE", "FAILOVER")
+        given = (save, nosave, now, force, safe, failover)
+        args = [word for word, wanted in zip(words, given, strict=True) if wanted]
         return ShuttingDown(self.execute_command("SHUTDOWN", *args))
 
     def shutdown_abort(self) -> Awaitable[bool]:

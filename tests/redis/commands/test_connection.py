@@ -20,6 +20,17 @@ from tests.redis.commands.recorder import Call, Recorder, check, check_refused, 
         sends(lambda c: c.client_list(), "CLIENT", "LIST"),
         sends(lambda c: c.client_list("normal"), "CLIENT", "LIST", "TYPE", "NORMAL"),
         sends(lambda c: c.client_list(client_id=[1, "2"]), "CLIENT", "LIST", "ID", 1, "2"),
+        sends(
+            lambda c: c.client_list("pubsub", [3], user="u", maxage=9, skipme=True, not_lib_name="x", db=0),
+            *("CLIENT", "LIST", "TYPE", "PUBSUB", "ID", 3, "USER", "u", "MAXAGE", 9, "SKIPME", "YES"),
+            *("NOT-LIB-NAME", "x", "DB", 0),
+        ),
+        sends(
+            lambda c: c.client_kill_filter(not_type="normal", idle=5, not_ip="1.2.3.4"),
+            *("CLIENT", "KILL", "NOT-TYPE", "NORMAL", "IDLE", 5, "NOT-IP", "1.2.3.4"),
+        ),
+        sends(lambda c: c.client_capa("redirect"), "CLIENT", "CAPA", "redirect"),
+        sends(lambda c: c.client_import_source("on"), "CLIENT", "IMPORT-SOURCE", "ON"),
         sends(lambda c: c.client_kill("h:1"), "CLIENT", "KILL", "h:1"),
         sends(
             lambda c: c.client_kill_filter(

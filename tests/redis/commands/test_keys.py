@@ -43,10 +43,12 @@ MOMENT = datetime(2030, 1, 1, tzinfo=UTC)  # 1_893_456_000
         sends(
             lambda c: c.migrate("h", 1, "a", 2, 300, copy=True, replace=True, auth="p"),
             *("MIGRATE", "h", 1, "", 2, 300, "COPY", "REPLACE", "AUTH", "p", "KEYS", "a"),
+            block=float("inf"),
         ),
         sends(
             lambda c: c.migrate("h", 1, ["a", "b"], 2, 300, auth="p", username="u"),
             *("MIGRATE", "h", 1, "", 2, 300, "AUTH2", "u", "p", "KEYS", "a", "b"),
+            block=float("inf"),
         ),
         sends(lambda c: c.move("a", 3), "MOVE", "a", 3),
         sends(lambda c: c.object("encoding", "a"), "OBJECT", "ENCODING", "a"),

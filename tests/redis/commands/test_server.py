@@ -40,6 +40,9 @@ from tests.redis.commands.recorder import Call, check, check_refused, results, s
         sends(lambda c: c.role(), "ROLE"),
         sends(lambda c: c.shutdown(), "SHUTDOWN"),
         sends(lambda c: c.shutdown(nosave=True, now=True, force=True), "SHUTDOWN", "NOSAVE", "NOW", "FORCE"),
+        sends(
+            lambda c: c.shutdown(save=True, safe=True, failover=True), "SHUTDOWN", "SAVE", "SAFE", "FAILOVER"
+        ),
         sends(lambda c: c.shutdown_abort(), "SHUTDOWN", "ABORT"),
         sends(lambda c: c.swapdb(0, 1), "SWAPDB", 0, 1),
         sends(lambda c: c.time(), "TIME"),
