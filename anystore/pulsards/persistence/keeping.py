@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar
 
 import anyio
-import anyio.lowlevel
 from anyio import to_thread
 from anyio.abc import TaskStatus
 
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.giving_way import give_way
 from anystore.pulsards.persistence.loading import begin_loading
 from anystore.pulsards.persistence.rdb import RdbError
 from anystore.pulsards.persistence.saving import SaveJob
@@ -25,7 +25,7 @@ from anystore.pulsards.persistence.storage import Draft
 T = TypeVar("T")
 
 #: How long a slice of an image may hold up everybody else, in nanoseconds, and the limits to its size in bytes.
-_SLICE_NS: Final = 2_000_000
+_SLICE_NS: Final = 1_000_000
 _LEAST_BYTES: Final = 1024
 _MOST_BYTES: Final = 256 * 1024
 #: While there are clients to be served, a slice is followed by a pause of so many times its length.
@@ -122,7 +122,7 @@ async def write_image(
             if unsynced >= _SYNCED_BYTES and often:
                 unsynced = 0
                 await _in_thread(patience, draft.sync)
-        await anyio.lowlevel.checkpoint()
+        await give_way()
         if engine.statistics.reads != turns:
             await anyio.sleep(taken * _PAUSES / 1e9)
 
@@ -150,7 +150,7 @@ async def load_image(engine: Engine) -> None:
     try:
         while not loading.finished:
             loading.step()
-            await anyio.lowlevel.checkpoint()
+            await give_way()
     finally:
         loading.cancel()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from anystore.exceptions import StoreError
+from anystore.pulsards.persistence.place import place_in_fields
 from anystore.pulsards.persistence.rdb import FileReader, Loader, RdbError
 
 if TYPE_CHECKING:
@@ -40,8 +42,8 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """The part that is loaded, from 0 to 1."""
-        return self.loaded / self.total if self.total else 1.0
+        """The part that is loaded, from 0 to 1; 0 where nobody knows how much will come."""
+        return self.loaded / self.total if self.total else 0.0
 
     @property
     def seconds(self) -> float:
@@ -51,7 +53,8 @@ class Progress:
     @property
     def seconds_left(self) -> int:
         """How long it will still take, should it go on as until now."""
-        return round(self.seconds * (self.total - self.loaded) / self.loaded) if self.loaded else 1
+        left = max(0, self.total - self.loaded)
+        return round(self.seconds * left / self.loaded) if self.loaded else 1
 
     def advance(self, count: int) -> None:
         """So many bytes more are loaded; logged from time to time."""
@@ -59,7 +62,10 @@ class Progress:
         now = self._engine.clock.elapsed_ns()
         if now - self._logged_ns >= _LOGGED:
             self._logged_ns = now
-            logger.info("loading %s: %.0f %%, %d s left", self.about, 100 * self.share, self.seconds_left)
+            if self.total:
+                logger.info("loading %s: %.0f %%, %d s left", self.about, 100 * self.share, self.seconds_left)
+            else:
+                logger.info("loading %s: %d bytes so far", self.about, self.loaded)
 
 
 class FileLoading:
@@ -74,22 +80,32 @@ class FileLoading:
         *,
         keep: bool = False,
         replace: bool = False,
+        resume: bool = False,
     ) -> None:
         """Begin: from now on the engine answers LOADING. What was in memory goes.
 
-        Unless it is to be kept: then keys of the file that are there already are an error, or replaced.
+        Unless it is to be kept: then keys of the file that are there already are an error, or replaced. `resume`: go on
+        with the history that the file is of.
         """
         self._engine = engine
         self._file = file
         self._where = f"{name} in {storage.path}"
         self._reader = FileReader(verify=engine.config.values["rdbchecksum"])
-        self._loader = Loader(engine, replace=replace)
+        # A replica's keys are there until its primary says otherwise.
+        follows = engine.replication.following is not None
+        self._loader = Loader(engine, keep_expired=follows, replace=replace)
+        self._resumes = resume
         self.finished = False
         if not keep:
             engine.keyspace.flush_all()
             engine.libraries.flush()
         self.progress = Progress(engine, self._where, file.size)
         engine.start_loading(self.progress)
+
+    @property
+    def aux(self) -> Mapping[bytes, bytes]:
+        """What the file has said of itself by now."""
+        return self._loader.aux
 
     def step(self) -> None:
         """Load a further slice. Raises `CannotLoad`, with nothing loaded."""
@@ -103,10 +119,17 @@ class FileLoading:
                 self._reader.finish()
                 self._end()
                 self._engine.saver.note_loaded(self._loader)
+                self._resume()
                 logger.info("loaded %s in %.3f seconds", self._where, self.progress.seconds)
         except (OSError, RdbError) as error:
             self.cancel()
             raise CannotLoad(f"{self._where} cannot be loaded: {error}") from error
+
+    def _resume(self) -> None:
+        place = place_in_fields(self._loader.aux)
+        if self._resumes and place is not None:
+            self._engine.replication.resume(place, self._loader.removed)
+        self._loader.removed.clear()
 
     def cancel(self) -> None:
         """Give it up, with nothing loaded; safe to call at any time."""
@@ -136,4 +159,4 @@ def begin_loading(engine: Engine) -> FileLoading | None:
         file = storage.read(name)
     except OSError as error:
         raise CannotLoad(f"{name} in {storage.path} cannot be read: {error.strerror}") from error
-    return None if file is None else FileLoading(engine, storage, name, file)
+    return None if file is None else FileLoading(engine, storage, name, file, resume=True)

@@ -16,6 +16,7 @@ from anyio import to_thread
 from anyio.abc import TaskStatus
 
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.giving_way import give_way
 from anystore.pulsards.persistence.aof.append_only import AppendOnly
 from anystore.pulsards.persistence.aof.folder import LogError, LogFolder
 from anystore.pulsards.persistence.keeping import load_image, write_image
@@ -146,7 +147,7 @@ async def load_log(engine: Engine) -> None:
             await _begin_log(engine, folder)
         else:
             for _ in append_only.load(folder, manifest):
-                await anyio.lowlevel.checkpoint()
+                await give_way()
     except (OSError, LogError) as error:
         raise CannotLoad(f"{folder} cannot be loaded: {error}") from error
 
@@ -156,7 +157,7 @@ async def _begin_log(engine: Engine, folder: LogFolder) -> None:
     engine.start_loading(progress)
     try:
         for _ in engine.append_only.create(folder):
-            await anyio.lowlevel.checkpoint()
+            await give_way()
     finally:
         engine.stop_loading()
 
@@ -166,6 +167,7 @@ async def end_log(engine: Engine) -> None:
     log = engine.append_only.log
     with anyio.CancelScope(shield=True), anyio.move_on_after(_STUCK):
         if log.handle is not None and log.problem is None:
+            engine.append_only.note_place()
             # What may take long is waited for in a thread, so that the time can run out.
             log.write_out()
             try:

@@ -7,7 +7,7 @@ A value that is replaced is replaced behind it, which harms no walk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any
 
 
@@ -19,13 +19,13 @@ class Overlay(dict[bytes, Any]):
 
     __slots__ = ("base", "gone")
 
-    def __init__(self, base: dict[bytes, Any]) -> None:
+    def __init__(self, base: MutableMapping[bytes, Any]) -> None:
         super().__init__()
         self.base = base
         #: Keys of `base` that were removed. One that has come back since is among the new ones.
         self.gone: set[bytes] = set()
 
-    def merge(self) -> dict[bytes, Any]:
+    def merge(self) -> MutableMapping[bytes, Any]:
         """The dict with what has changed since, which takes this one's place again. O(changes)."""
         base = self.base
         for key in self.gone:

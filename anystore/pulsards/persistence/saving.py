@@ -194,7 +194,7 @@ class Saver:
         engine = self.engine
         values = engine.config.values
         writer = FileWriter(
-            lowest_version(engine.keyspace),
+            lowest_version(engine.keyspace, engine.config.for_valkey),
             checksum=values["rdbchecksum"],
             compress=values["rdbcompression"],
             limits=engine.config.encoding_limits,
@@ -202,12 +202,15 @@ class Saver:
         return Snapshot(engine, writer, self._about(of_log))
 
     def _about(self, of_log: bool) -> dict[bytes, bytes]:
+        place = self.engine.replication.place
         return {
             b"redis-ver": REDIS_VERSION,
             b"pulsards-ver": PULSARDS_VERSION,
             b"redis-bits": b"%d" % ARCHITECTURE_BITS,
             b"ctime": b"%d" % (self.engine.keyspace.now // 1000),
             b"used-mem": b"%d" % memory_figures(self.engine).used,
+            # A log goes on behind its base, and says itself where it ends.
+            **({} if of_log or place is None else place.fields()),
             b"aof-base": b"%d" % of_log,
         }
 

@@ -2,31 +2,33 @@
 
 An image is of the moment at which it is begun. Its keys are written one after the other, in the order of their hashes;
 a key that is about to be changed before its turn has come is written first (copy before write). So what is kept twice
-are only those values, already serialised, that wait to be taken away.
+are only those values, already serialised, that wait to be taken away. A large value is written a piece at a time, and is
+only referred to until it is about to be changed: then the references to its elements are copied.
 
-How a change is noticed: while there is an image, every `Database` is an `ImagedDatabase`, whose methods that change
-something tell the images before they do. Without an image, nobody asks and nothing is paid. Several images may be
-written at the same time, each of its own moment.
+How a change is noticed: while there is an image, every `Database` knows it, and its methods that change something tell
+the images before they do. Several images may be written at the same time, each of its own moment.
 
-That keys are walked in the order of their hashes is what tells whether the walk has passed a key, without a set of all
-that it has written: a key whose bucket lies behind has been passed.
+The keys that wait for their turn are in buckets, by their hashes; a key that is written leaves its bucket, be it in its turn
+or ahead of it. So whether a key waits is told without a set of all that have been written, and no table of keys is large:
+a large one takes long, all at once, whenever it grows.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.database import Database
-from anystore.pulsards.datatypes import HashValue
 from anystore.pulsards.persistence.overlay import Overlay
+from anystore.pulsards.persistence.rdb import is_large
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
 
-#: Keys in a bucket, on average: those of one bucket are what the walk remembers one by one.
+#: Keys in a bucket, on average.
 _BUCKET: Final = 256
 _MOST_BUCKETS: Final = 2**16
 #: Up to so many keys are listed in one go. More are listed in slices, behind an `Overlay`.
@@ -34,11 +36,24 @@ LISTED_AT_ONCE: Final = 10_000
 #: The least number of keys that are sorted into buckets in one slice.
 _SORTED_AT_ONCE: Final = 500
 #: Sorting a key takes about as long as writing so many bytes of a small one.
-_BYTES_PER_SORTED: Final = 1
+_BYTES_PER_SORTED: Final = 8
+
+
+class LargeEntry(Protocol):
+    """A key with a large value that is written piece by piece, and whether that has begun and ended."""
+
+    begun: bool
+    ended: bool
+
+    def freeze(self) -> None:
+        """The value is about to be changed: go on with it as it is now."""
 
 
 class Writer(Protocol):
-    """What turns an image into bytes: see `anystore.pulsards.persistence.rdb.FileWriter`."""
+    """What turns an image into bytes: see `anystore.pulsards.persistence.rdb.FileWriter`.
+
+    Its `LargeEntry` is its own, and no other is handed to `piece`.
+    """
 
     def header(self, aux: Mapping[bytes, bytes]) -> bytes: ...
 
@@ -55,6 +70,17 @@ class Writer(Protocol):
         frequency: int | None = None,
     ) -> bytes: ...
 
+    def large_entry(
+        self,
+        key: bytes,
+        value: Any,
+        expires_at: int | None,
+        idle_seconds: int | None = None,
+        frequency: int | None = None,
+    ) -> LargeEntry: ...
+
+    def piece(self, entry: Any) -> bytes: ...
+
     def end(self) -> bytes: ...
 
 
@@ -64,18 +90,30 @@ class Snapshot:
     It must be ended: by taking slices until it is `finished`, or by `cancel`; until then changes cost more.
     """
 
-    def __init__(self, engine: Engine, writer: Writer, aux: Mapping[bytes, bytes]) -> None:
-        """Begin an image. O(databases), and the number of buckets."""
+    def __init__(
+        self,
+        engine: Engine,
+        writer: Writer,
+        aux: Mapping[bytes, bytes],
+        *,
+        keys: bool = True,
+        functions: bool = True,
+    ) -> None:
+        """Begin an image, without the `keys` or the `functions` where these are not wanted.
+
+        O(databases), and the number of buckets.
+        """
         self._engine = engine
         self._writer = writer
         keyspace = engine.keyspace
         #: The seconds since 1970 that idle times are counted from, where eviction goes by them.
         self._moment = keyspace.now // 1000
         policy = engine.eviction.policy
-        self._keeps_idle = policy.endswith("lru") and engine.eviction.limit > 0
+        self._keeps_idle = policy.endswith("lru")
         self._keeps_frequency = policy.endswith("lfu")
         self._out = [writer.header(aux)]
-        self._out += [writer.function(library.code) for library in engine.libraries]
+        if functions:
+            self._out += [writer.function(library.code) for library in engine.libraries]
         self._waiting = sum(map(len, self._out))
         self._selected = -1
         #: By the index of the database that has these data now: SWAPDB moves them.
@@ -84,10 +122,14 @@ class Snapshot:
             # Another image's listing has to come to its end first.
             for image in keyspace.images:
                 image.settle(database)
-            if database.data:
+            if keys and database.data:
                 self.parts[database.index] = Part(database)
         #: Parts that no database has any more, or that were not yet looked at, in order.
         self._left = list(self.parts.values())
+        #: Large values that are to be written next, the first of them perhaps in part already; and the one among them,
+        #: with its key, that the walk has come to, which is not frozen yet.
+        self._large: deque[tuple[Part, LargeEntry]] = deque()
+        self._walked: tuple[Part, bytes, LargeEntry] | None = None
         self.total = sum(len(part.data) for part in self._left)
         self.written = 0
         #: Bytes of values that were written ahead of their turn, because they were about to change.
@@ -103,7 +145,10 @@ class Snapshot:
         """
         if self.finished:
             return b""
-        while self._waiting < limit_bytes and self._left:
+        while self._waiting < limit_bytes and (self._left or self._large):
+            if self._large:
+                self._write_piece()
+                continue
             part = self._left[-1]
             if part.unsorted is not None:
                 if part.sort(max(_SORTED_AT_ONCE, limit_bytes // _BYTES_PER_SORTED)):
@@ -112,7 +157,7 @@ class Snapshot:
                 continue
             if not self._walk(part, limit_bytes):
                 self._left.pop()
-        if not self._left and not self.finished:
+        if not self._left and not self._large:
             self._finish()
         data = b"".join(self._out)
         self._out.clear()
@@ -126,6 +171,8 @@ class Snapshot:
             for part in self._left:
                 self._uncover(part)
             self._left.clear()
+            self._large.clear()
+            self._walked = None
             self.parts.clear()
             self._out.clear()
             self._engine.keyspace.end_image(self)
@@ -154,26 +201,21 @@ class Snapshot:
 
     def _walk(self, part: Part, limit_bytes: int) -> bool:
         """Write keys of a part until so many bytes wait; whether there are more."""
-        ahead, current, buckets = part.ahead, part.current, part.buckets
+        buckets = part.buckets
         while part.cursor < len(buckets):
             bucket = buckets[part.cursor]
             while bucket:
-                if self._waiting >= limit_bytes:
+                if self._waiting >= limit_bytes or self._large:
                     return True
-                key = bucket.pop()
-                if key not in ahead:
-                    current.add(key)
+                key, is_settled = bucket.popitem()
+                if not is_settled:
                     self._write(part, key)
-            current.clear()
+            bucket.clear()  # it keeps its room otherwise
             part.cursor += 1
-        ahead.clear()
         return False
 
-    def _write(self, part: Part, key: bytes) -> int:
-        """Write one key; the bytes that it took."""
-        if self._selected != part.index:
-            self._out.append(self._writer.database(part.index, *part.counts))
-            self._selected = part.index
+    def _write(self, part: Part, key: bytes, ahead: bool = False) -> int:
+        """Write one key, or have it written next where its value is large; the bytes that it took."""
         idle = frequency = None
         accessed = part.accessed
         if self._keeps_frequency:
@@ -181,21 +223,52 @@ class Snapshot:
                 frequency = accessed.frequency(key)
         elif self._keeps_idle and not isinstance(accessed, AccessFrequencies):
             idle = max(0, self._moment - accessed.get(key, self._moment))
-        entry = self._writer.entry(key, part.data[key], part.expires.get(key), idle, frequency)
+        value = part.data[key]
+        if is_large(value):
+            large = self._writer.large_entry(key, value, part.expires.get(key), idle, frequency)
+            self._large.append((part, large))
+            if ahead:
+                large.freeze()
+            else:
+                self._walked = (part, key, large)
+            return 0
+        self._select(part)
+        entry = self._writer.entry(key, value, part.expires.get(key), idle, frequency)
         self._out.append(entry)
         self._waiting += len(entry)
         self.written += 1
         return len(entry)
+
+    def _select(self, part: Part) -> None:
+        if self._selected != part.index:
+            self._out.append(self._writer.database(part.index, *part.counts))
+            self._selected = part.index
+
+    def _write_piece(self) -> None:
+        """Write some more of the large value whose turn it is."""
+        part, large = self._large[0]
+        if not large.begun:
+            self._select(part)
+        piece = self._writer.piece(large)
+        self._out.append(piece)
+        self._waiting += len(piece)
+        if large.ended:
+            self._large.popleft()
+            self.written += 1
+            if self._walked is not None and self._walked[2] is large:
+                self._walked = None
 
     # What the databases tell
 
     def before_change(self, database: Database, key: bytes) -> None:
         """A key is about to be changed, removed or created."""
         part = self.parts.get(database.index)
-        if part is not None and not part.has_passed(key):
-            part.ahead.add(key)
-            if key in part.data:
-                self.written_ahead += self._write(part, key)
+        if part is None:
+            return
+        if part.claim(key):
+            self.written_ahead += self._write(part, key, ahead=True)
+        elif self._walked is not None and self._walked[:2] == (part, key):
+            self._walked[2].freeze()
 
     def before_flush(self, database: Database) -> None:
         """A database is about to be emptied: it gets new tables, and the old ones are the image's alone."""
@@ -216,10 +289,8 @@ class Part:
 
     __slots__ = (
         "accessed",
-        "ahead",
         "buckets",
         "counts",
-        "current",
         "cursor",
         "data",
         "expires",
@@ -244,69 +315,32 @@ class Part:
         self.unsorted: Iterator[bytes] | None = iter(list(self.data) if self.overlay is None else self.data)
         count = min(1 << max(0, (size // _BUCKET).bit_length()), _MOST_BUCKETS)
         self.mask = count - 1
-        self.buckets: list[list[bytes]] = [[] for _ in range(count)]
+        #: Keys that wait to be written, and, while there are `unsorted` ones, with True, keys that do not: they were
+        #: written ahead of their turn, or are new. As dicts of bytes, since these are no business of the garbage collector:
+        #: it would walk a million keys in lists, in 50 ms.
+        self.buckets: list[dict[bytes, bool]] = [{} for _ in range(count)]
         self.cursor = 0
-        #: Keys written ahead of their turn, and keys that are new.
-        self.ahead: set[bytes] = set()
-        #: Keys of the bucket at the cursor that have been written.
-        self.current: set[bytes] = set()
 
     def sort(self, count: int) -> bool:
         """Put some more keys in their buckets; whether any are left."""
         buckets, mask = self.buckets, self.mask
         found = 0
         for key in islice(self.unsorted or (), count):
-            buckets[hash(key) & mask].append(key)
+            buckets[hash(key) & mask].setdefault(key, False)
             found += 1
         if found < count:
             self.unsorted = None
         return self.unsorted is not None
 
-    def has_passed(self, key: bytes) -> bool:
-        """Whether the image has a key already, or never will."""
-        bucket = hash(key) & self.mask
-        return bucket < self.cursor or key in self.ahead or (bucket == self.cursor and key in self.current)
+    def claim(self, key: bytes) -> bool:
+        """Take a key out of the walk, as it is about to change; whether it is to be written now.
 
-
-class ImagedDatabase(Database):
-    """A database while an image is being written: it tells of each change before it is made."""
-
-    __slots__ = ()
-
-    def prepare(self, key: bytes) -> None:
-        if key in self.data:
-            self._tell(key)
-
-    def _tell(self, key: bytes) -> None:
-        for image in self.keyspace.images:
-            image.before_change(self, key)
-
-    def modify(self, key: bytes) -> Any:
-        self.prepare(key)
-        return Database.modify(self, key)
-
-    def set_value(self, key: bytes, value: Any, keep_expiry: bool = False) -> None:
-        self._tell(key)
-        Database.set_value(self, key, value, keep_expiry)
-
-    def set_many(self, pairs: list[bytes], event: bytes, kind: int) -> None:
-        for key in pairs[::2]:
-            self._tell(key)
-        Database.set_many(self, pairs, event, kind)
-
-    def set_expiry(self, key: bytes, when: int | None) -> None:
-        self._tell(key)
-        Database.set_expiry(self, key, when)
-
-    def _delete(self, key: bytes) -> None:
-        self._tell(key)
-        Database._delete(self, key)
-
-    def _expire_fields(self, key: bytes, value: HashValue, limit: int) -> int:
-        self._tell(key)
-        return Database._expire_fields(self, key, value, limit)
-
-    def flush(self) -> int:
-        for image in self.keyspace.images:
-            image.before_flush(self)
-        return Database.flush(self)
+        It is not where the image has it already, or never will. O(1).
+        """
+        bucket = self.buckets[hash(key) & self.mask]
+        if self.unsorted is None:
+            return not bucket.pop(key, True)
+        if bucket.get(key):
+            return False
+        bucket[key] = True
+        return key in self.data

@@ -304,7 +304,7 @@ def _take_lock(path: str) -> BinaryIO:
     except OSError:
         try:
             file.seek(0)
-            holder = file.read(1000).decode("utf-8", "replace").strip()
+            holder = os.fsdecode(file.read(1000)).strip()
         except OSError:
             holder = ""
         file.close()
@@ -331,4 +331,4 @@ def _write_holder(file: BinaryIO, address: str) -> None:
     about = f"the server at {address} (process {PROCESS_ID()})" if address else f"the process {PROCESS_ID()}"
     file.seek(0)
     file.truncate()
-    file.write(about.encode() + b"\n")
+    file.write(os.fsencode(about) + b"\n")

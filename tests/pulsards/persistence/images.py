@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from anystore.pulsards.datatypes import HashValue, ListValue, StreamValue
 from anystore.pulsards.engine import Engine
-from anystore.pulsards.persistence.rdb import dump_payload
+from anystore.pulsards.persistence.rdb import Value, dump_payload
 
 #: By database and key: the value as DUMP shows it, and when it expires.
 Data = dict[tuple[int, bytes], tuple[bytes, int | None]]
@@ -19,6 +20,29 @@ def data_of(engine: Engine) -> Data:
         for database in engine.keyspace.databases
         for key, value in database.data.items()
     }
+
+
+def contents_of(engine: Engine) -> dict[tuple[int, bytes], tuple[object, ...]]:
+    """All data, whatever way they are encoded in: by database and key, the type, the content and when it expires."""
+    return {
+        (database.index, key): (
+            getattr(value, "type_name", b"string"),
+            *_content(value),
+            database.expires.get(key),
+        )
+        for database in engine.keyspace.databases
+        for key, value in database.data.items()
+    }
+
+
+def _content(value: Value) -> tuple[object, ...]:
+    if isinstance(value, bytes | bytearray):
+        return (bytes(value),)
+    if isinstance(value, StreamValue):
+        return (dump_payload(value),)
+    if isinstance(value, HashValue):
+        return dict(value), dict(value.expires or {})
+    return (list(value),) if isinstance(value, ListValue) else (dict(value),)
 
 
 class Recorder:

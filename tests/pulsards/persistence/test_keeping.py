@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import select
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +24,7 @@ from anystore.pulsards import PulsarDS
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence import storage as storage_module
 from anystore.pulsards.persistence.loading import CannotLoad, begin_loading
+from anystore.pulsards.persistence.snapshot import Snapshot
 from anystore.pulsards.persistence.storage import DRAFT_SUFFIX, LOCK_NAME, DirectoryInUse, DirectoryStorage
 from tests.pulsards.peers import EngineClient, RealClient
 from tests.servers import free_port
@@ -133,6 +136,37 @@ class TestBackgroundSaves:
             found = client.execute("MGET", *(f"k{n}" for n in range(number)))
             assert found == [b"changed" if n < made else b"%d" % n for n in range(number)]
 
+    async def test_who_has_asked_during_a_slice_is_answered_before_the_next_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = f"{tmp_path}/socket"
+        async with PulsarDS(bind=f"unix:{path}", dir=str(tmp_path), save="") as server:
+            client = client_of(server)
+            for start in range(0, 20000, 1000):
+                client.execute("MSET", *(word for n in range(start, start + 1000) for word in (f"k{n}", n)))
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(path)
+                sock.setblocking(False)
+                await until(lambda: len(server.engine.sessions) == 2)
+                answered: list[bool] = []
+                next_slice = Snapshot.next_slice
+
+                def between_requests(image: Snapshot, limit_bytes: int) -> bytes:
+                    if answered:
+                        answered[-1] = bool(select.select([sock], [], [], 0)[0])
+                    data = next_slice(image, min(limit_bytes, 2000))
+                    if answered and answered[-1]:
+                        assert sock.recv(100) == b"+PONG\r\n"
+                    sock.send(b"PING\r\n")
+                    answered.append(False)
+                    return data
+
+                monkeypatch.setattr(Snapshot, "next_slice", between_requests)
+                client.execute("BGSAVE")
+                await until(lambda: server.engine.saver.job is None)
+        assert len(answered) > 50
+        assert all(answered[:-1])
+
     async def test_a_rule_saves(self, tmp_path: Path) -> None:
         async with PulsarDS([], dir=str(tmp_path), save="1 1") as server:
             client_of(server).execute("SET", "a", 1)
@@ -173,7 +207,7 @@ class TestBackgroundSaves:
 
 
 class TestOneServerADirectory:
-    async def test_a_second_one_is_told_where_the_first_is(self, tmp_path: Path) -> None:
+    async def test_s17_a_second_one_is_told_where_the_first_is(self, tmp_path: Path) -> None:
         async with PulsarDS("127.0.0.1:0", dir=str(tmp_path), requirepass="secret") as server:
             with pytest.raises(DirectoryInUse) as caught:
                 async with PulsarDS("127.0.0.1:0", dir=str(tmp_path)):
@@ -228,7 +262,7 @@ class TestStores:
                 assert await store.execute("GET", "a") == expected
                 await store.execute("SET", "a", "1")
 
-    async def test_who_comes_second_is_told_where_to_connect(self, tmp_path: Path) -> None:
+    async def test_s17_who_comes_second_is_told_where_to_connect(self, tmp_path: Path) -> None:
         async with start_store(f"pulsar://?dir={tmp_path}") as store:
             with pytest.raises(StoreError) as caught:
                 async with start_store(f"pulsar://?dir={tmp_path}"):
@@ -258,17 +292,19 @@ def shell_server(
     if largest_file is not None:
         command = ["sh", "-c", f'ulimit -f {largest_file // 512}; exec "$@"', "sh", *command]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    client = connected(port)
     try:
-        yield process, client
+        client = connected(port)
+        try:
+            yield process, client
+        finally:
+            client.close()
     finally:
-        client.close()
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def connected(port: int) -> RealClient:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             client = RealClient(port)
@@ -311,15 +347,17 @@ class TestProcesses:
         assert b"no directory is given (dir): nothing is kept on disk" in log
         assert os.listdir(tmp_path) == []
 
-    def test_kill_during_a_background_save_leaves_the_file_of_before(self, tmp_path: Path) -> None:
+    def test_s15_kill_during_a_background_save_leaves_the_file_of_before(self, tmp_path: Path) -> None:
         with shell_server(tmp_path, "--save", "") as (process, client):
             fill(client, 20000, "one")
             assert client.execute("SAVE") == b"OK"
             fill(client, 20000, "two")
             client.execute("BGSAVE")
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not list(tmp_path.glob("*" + DRAFT_SUFFIX)):
                 assert time.monotonic() < deadline
+                if b"rdb_bgsave_in_progress:0" in client.execute("INFO", "persistence"):
+                    break  # it was over before anybody looked
             process.kill()
             process.wait(10)
         with shell_server(tmp_path, "--save", "") as (_, client):
@@ -328,7 +366,7 @@ class TestProcesses:
             # Had the save been quicker than the kill, all of the new values would be there.
             assert found in ({b"one"}, {b"two"})
 
-    def test_stopped_in_order_data_are_saved_and_a_second_server_is_refused(self, tmp_path: Path) -> None:
+    def test_s17_stopped_in_order_data_are_saved_and_a_second_server_is_refused(self, tmp_path: Path) -> None:
         with shell_server(tmp_path) as (process, client):
             client.execute("SET", "a", 1)
             second = subprocess.run(
@@ -361,13 +399,15 @@ class TestProcesses:
             assert client.execute("GET", "a") == b"2"
 
     def test_where_the_system_takes_no_more_writes_are_refused_and_a_stop_too(self, tmp_path: Path) -> None:
-        with shell_server(tmp_path, "--save", "3600 1", largest_file=64 * 1024) as (process, client):
+        log = tmp_path / "log"
+        options = ("--save", "3600 1", "--logfile", str(log))
+        with shell_server(tmp_path, *options, largest_file=64 * 1024) as (process, client):
             client.execute("SET", "a", 1)
             assert client.execute("SAVE") == b"OK"
             old = (tmp_path / "dump.rdb").read_bytes()
             client.execute("SET", "large", os.urandom(200_000))
             assert client.execute("BGSAVE") == b"Background saving started"
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while b"rdb_last_bgsave_status:ok" in client.execute("INFO", "persistence"):
                 assert time.monotonic() < deadline
             assert client.execute("SET", "b", 1)[1].startswith("MISCONF ")
@@ -375,6 +415,9 @@ class TestProcesses:
             assert (tmp_path / "dump.rdb").read_bytes() == old
             assert client.execute("SHUTDOWN") == ("error", "ERR Errors trying to SHUTDOWN. Check logs.")
             process.terminate()
+            while "not stopped, for the data could not be saved" not in log.read_text():
+                assert client.execute("GET", "a") == b"1"
+                assert time.monotonic() < deadline
             assert client.execute("CONFIG", "SET", "shutdown-on-sigterm", "nosave") == b"OK"
             process.terminate()
             assert process.wait(60) == 0
@@ -387,7 +430,7 @@ class TestProcesses:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=60,
         )
         assert run.returncode == 1
         assert f"pulsards: dump.rdb in {tmp_path} cannot be loaded: " in run.stderr

@@ -17,7 +17,9 @@ from anystore.pulsards import PulsarDS, reactor
 from anystore.pulsards.memory import MemoryStream
 from anystore.pulsards.persistence import storage as storage_module
 from anystore.pulsards.persistence.loading import CannotLoad
-from tests.pulsards.peers import EngineClient
+from anystore.resp.pack import pack_command
+from tests.pulsards.peers import EngineClient, RealClient
+from tests.servers import run_server, valkey_binary
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +140,16 @@ class TestAlways:
         async with PulsarDS([], dir=str(tmp_path)) as server:
             assert EngineClient(server.engine).execute("GET", "a") == b"3"
 
+    async def test_who_turns_it_on_or_off_is_answered(self, tmp_path: Path, driver: str) -> None:
+        async with PulsarDS("127.0.0.1:0", dir=str(tmp_path), appendfsync="always") as server:
+            [client] = clients(server, 1)
+            for name, values in {"appendfsync": ("everysec", "always"), "appendonly": ("no", "yes")}.items():
+                for value in values * 2:
+                    for behind in (b"", b"*1\r\n$4\r\nPING\r\n"):
+                        client.send(pack_command((b"CONFIG", b"SET", name, value)) + behind)
+                        assert await received(client) == b"+OK\r\n" + (b"+PONG\r\n" if behind else b"")
+            client.close()
+
     async def test_within_the_process(self, tmp_path: Path, disk: Disk) -> None:
         async with PulsarDS([], dir=str(tmp_path), appendfsync="always") as server:
             stream: MemoryStream = server.connect_stream()
@@ -234,6 +246,42 @@ class TestRewriting:
         assert b"after" in (tmp_path / FOLDER / "appendonly.aof.2.incr.aof").read_bytes()
         async with PulsarDS([], dir=str(tmp_path)) as server:
             assert EngineClient(server.engine).execute("MGET", "key", "after") == [b"99", b"1"]
+
+    async def test_bgrewriteaof_without_a_log_leaves_a_base_alone_as_redis_does(self, tmp_path: Path) -> None:
+        async with PulsarDS([], dir=str(tmp_path), appendonly=False, save="") as server:
+            client = EngineClient(server.engine)
+            append_only = server.engine.append_only
+            for number in (1, 2):
+                client.execute("SET", "key", number)
+                assert client.execute("BGREWRITEAOF") == b"Background append only file rewriting started"
+                await until(lambda done=number: append_only.rewrites == done)  # type: ignore[misc]
+                await until(lambda: not append_only.manifest.history)
+                base = f"appendonly.aof.{number}.base.rdb"
+                assert sorted(os.listdir(tmp_path / FOLDER)) == [base, "appendonly.aof.manifest"]
+                manifest = (tmp_path / FOLDER / "appendonly.aof.manifest").read_text()
+                assert manifest == f"file {base} seq {number} type b\n"
+            client.execute("SET", "key", "later")
+            assert b"aof_enabled:0" in client.execute("INFO", "persistence")
+        with run_server(valkey_binary(), "--dir", str(tmp_path), "--appendonly", "yes") as real:
+            other = RealClient(real.port)
+            assert other.execute("GET", "key") == b"2"
+            other.close()
+        async with PulsarDS([], dir=str(tmp_path)) as server:
+            assert EngineClient(server.engine).execute("GET", "key") == b"2"
+
+    async def test_a_log_switched_on_meanwhile_begins_with_a_base_of_its_own(self, tmp_path: Path) -> None:
+        async with PulsarDS([], dir=str(tmp_path), appendonly=False, save="") as server:
+            client = EngineClient(server.engine)
+            append_only = server.engine.append_only
+            client.execute("SET", "key", "x")
+            client.execute("BGREWRITEAOF")
+            await until(lambda: append_only.rewrite is not None)
+            client.execute("SET", "key", "y")
+            client.execute("CONFIG", "SET", "appendonly", "yes")
+            await until(lambda: append_only.state == "on")
+            client.execute("SET", "after", "z")
+        async with PulsarDS([], dir=str(tmp_path)) as server:
+            assert EngineClient(server.engine).execute("MGET", "key", "after") == [b"y", b"z"]
 
     async def test_a_log_that_grows_is_rewritten_by_itself(self, tmp_path: Path) -> None:
         settings = {"auto_aof_rewrite_min_size": 2000, "auto_aof_rewrite_percentage": 50}

@@ -30,11 +30,12 @@ from tests.pulsards.persistence.rdb.files import events_of
 from tests.pulsards.persistence.rdb.test_streams import content as stream_content
 from tests.pulsards.persistence.rdb.test_streams import streams
 from tests.pulsards.persistence.rdb.values import content, texts, values
-from tests.servers import redis_binary, run_server, valkey_binary
+from tests.servers import binaries, run_server, valkey_binary
 
 LIBRARY = b"#!lua name=%b\nredis.register_function('%b', function() return 7 end)"
 #: In milliseconds since 1970: so late that nothing expires while a test runs.
 LATE = 4_000_000_000_000
+BINARIES = binaries()
 
 
 class Peer:
@@ -52,8 +53,7 @@ class Peer:
 
 
 @contextmanager
-def peer(binary: str | None, folder: Path, *options: str) -> Iterator[Peer]:
-    assert binary is not None, "redis-server is to be on PATH"
+def peer(binary: str, folder: Path, *options: str) -> Iterator[Peer]:
     folder.mkdir()
     with run_server(binary, "--dir", str(folder), *options) as server:
         found = Peer(server.port, folder)
@@ -61,10 +61,9 @@ def peer(binary: str | None, folder: Path, *options: str) -> Iterator[Peer]:
         found.client.close()
 
 
-@pytest.fixture(scope="module", params=["valkey", "redis"])
+@pytest.fixture(scope="module", params=BINARIES)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    binary = valkey_binary() if request.param == "valkey" else redis_binary()
-    with peer(binary, tmp_path_factory.mktemp("peer") / "data") as found:
+    with peer(BINARIES[request.param], tmp_path_factory.mktemp("peer") / "data") as found:
         yield found
 
 
@@ -94,7 +93,7 @@ class TestRandomData:
         libraries=st.integers(0, 2),
         compress=st.booleans(),
     )
-    def test_there_and_back(
+    def test_s16_there_and_back(
         self,
         server: Peer,
         entries: dict[bytes, tuple[Value, int | None]],
@@ -139,7 +138,7 @@ class TestRandomData:
 
 
 class TestWhatTheServersWrite:
-    def test_every_encoding(self, server: Peer) -> None:
+    def test_s16_every_encoding(self, server: Peer) -> None:
         execute = server.client.execute
         execute("FLUSHALL")
         execute("FUNCTION", "FLUSH")
@@ -211,15 +210,13 @@ class TestFieldExpiry:
 
 
 class TestAStartOnOurFile:
-    @pytest.mark.parametrize("name", ["valkey", "redis"])
+    @pytest.mark.parametrize("name", BINARIES)
     def test_it_is_taken_as_its_own(self, name: str, tmp_path: Path) -> None:
         folder = tmp_path / "data"
         folder.mkdir()
         data = image({b"k": (b"v", LATE), b"l": (b"w" * 500, None)}, 1, compress=True)
         (folder / "dump.rdb").write_bytes(data)
-        binary = valkey_binary() if name == "valkey" else redis_binary()
-        assert binary is not None, "redis-server is to be on PATH"
-        with run_server(binary, "--dir", str(folder)) as running:
+        with run_server(BINARIES[name], "--dir", str(folder)) as running:
             client = RealClient(running.port)
             client.execute("SELECT", 2)
             assert client.execute("MGET", "k", "l") == [b"v", b"w" * 500]

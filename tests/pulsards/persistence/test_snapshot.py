@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Final
@@ -9,14 +10,15 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from anystore.pulsards.clock import ManualClock
-from anystore.pulsards.database import Database
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence import snapshot
+from anystore.pulsards.persistence.rdb import FileReader, FileWriter, Loader, large_values
+from anystore.pulsards.persistence.rdb.types import RDB_VERSION_FIELD_EXPIRY
 from anystore.pulsards.persistence.snapshot import Part, Snapshot
 from tests.pulsards.call_values import commands_of_pulsards, world
 from tests.pulsards.calls import Call, CallMaker
 from tests.pulsards.peers import EngineClient
-from tests.pulsards.persistence.images import Recorder, data_of
+from tests.pulsards.persistence.images import Recorder, contents_of, data_of
 
 #: What ends the client or the server, or is about neither's data.
 _LEFT_OUT: Final = (
@@ -70,6 +72,16 @@ def callable_commands() -> list[str]:
         for name in commands_of_pulsards()
         if not any(fnmatchcase(name, pattern) for pattern in _LEFT_OUT.split())
     ]
+
+
+def loaded(data: bytes) -> Engine:
+    """An engine with what is in a file, be it expired or not."""
+    engine = Engine(clock=ManualClock())
+    reader, loader = FileReader(), Loader(engine, keep_expired=True)
+    for event in reader.feed(data):
+        loader.take(event)
+    reader.finish()
+    return engine
 
 
 @st.composite
@@ -134,6 +146,41 @@ class TestEverySequenceOfCommands:
                 patch.setattr(snapshot, "_SORTED_AT_ONCE", 1)
                 patch.setattr(snapshot, "_BYTES_PER_SORTED", 50)
             self.compare(before, during)
+
+    @settings(
+        max_examples=40,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        print_blob=False,
+    )
+    @given(before=steps(), during=steps())
+    @example(before=[], during=[30, *split("XADD grouped * f v", "XREADGROUP GROUP g bob STREAMS grouped >")])
+    @example(before=[], during=[60, *split("RPUSH list x", "ZADD zset 1 new", "HDEL hash a", "SADD set x")])
+    @example(before=[], during=[60, *split("XACK grouped g 1-0", "SWAPDB 0 1", "DEL grouped")])
+    def test_so_is_one_whose_values_are_written_in_pieces(
+        self, before: list[Call | int | float], during: list[Call | int | float]
+    ) -> None:
+        stage = Stage()
+        stage.fill()
+        for step in before:
+            self.take(stage, None, step)
+        stage.call([b"UNSUBSCRIBE"])
+        expected = contents_of(stage.engine)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, number in (("LARGE_COUNT", 0), ("LARGE_BYTES", 2), ("_STEP", 1), ("_PIECE", 1)):
+                patch.setattr(large_values, name, number)
+            image = Snapshot(stage.engine, FileWriter(RDB_VERSION_FIELD_EXPIRY), {})
+            pieces: list[bytes] = []
+            for step in during:
+                if isinstance(step, int):
+                    pieces.append(image.next_slice(step))
+                else:
+                    self.take(stage, image, step)
+            while not image.finished:
+                pieces.append(image.next_slice(1))
+        assert contents_of(loaded(b"".join(pieces))) == expected
 
     def compare(self, before: list[Call | int | float], during: list[Call | int | float]) -> None:
         stage = Stage()
@@ -254,7 +301,7 @@ class TestSeveralAtOnce:
                 image.next_slice(1)
         assert stage.recorder.data == one
         assert other.data == two
-        assert {type(database) for database in stage.engine.keyspace.databases} == {Database}
+        assert not any(database.images for database in stage.engine.keyspace.databases)
 
     def test_one_begins_while_the_keys_of_the_other_are_listed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(snapshot, "LISTED_AT_ONCE", 0)
@@ -274,6 +321,29 @@ class TestSeveralAtOnce:
         assert stage.recorder.data == one
         assert other.data == two
         assert data_of(stage.engine) == last
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["SET text new", "INCR number", "LPUSH list a", "HSET hash new v", "SADD set new", "ZADD zset 9 new"],
+)
+def test_a_change_in_one_step_is_told_before_it_is_made(change: str) -> None:
+    stage = Stage()
+    for command in (
+        "SET text old",
+        "SET number 7",
+        "RPUSH list b",
+        "HSET hash f v",
+        "SADD set m",
+        "ZADD zset 1 m",
+    ):
+        stage.client.execute(*command.split())
+    image, before = stage.begin(), data_of(stage.engine)
+    stage.client.execute(*change.split())
+    assert image.written_ahead
+    while not image.finished:
+        image.next_slice(1)
+    assert stage.recorder.data == before
 
 
 class TestEnding:
@@ -296,23 +366,125 @@ class TestEnding:
         stage = Stage()
         stage.client.execute("SET", "a", 1)
         image = stage.begin()
-        assert {type(database) for database in stage.engine.keyspace.databases} != {Database}
+        assert all(database.images == (image,) for database in stage.engine.keyspace.databases)
         image.cancel()
         image.cancel()
         assert image.finished
         assert image.next_slice(10) == b""
-        assert {type(database) for database in stage.engine.keyspace.databases} == {Database}
+        assert not any(database.images for database in stage.engine.keyspace.databases)
         stage.client.execute("SET", "a", 2)
         assert stage.recorder.data == {}
 
 
-def test_a_part_knows_what_it_has_passed() -> None:
-    stage = Stage()
-    for number in range(2000):
-        stage.client.execute("SET", f"key{number}", number)
-    part = Part(stage.engine.keyspace.databases[0])
-    while part.sort(300):
-        assert not part.has_passed(b"key1")
-    assert sorted(key for bucket in part.buckets for key in bucket) == sorted(part.data)
-    part.cursor = len(part.buckets)
-    assert part.has_passed(b"key1")
+class TestParts:
+    """What waits for its turn, key by key."""
+
+    def part_of(self, stage: Stage) -> Part:
+        for number in range(2000):
+            stage.client.execute("SET", f"key{number}", number)
+        return Part(stage.engine.keyspace.databases[0])
+
+    @pytest.mark.parametrize("listed", [0, 700, 2000])
+    def test_a_key_is_claimed_once_whether_it_is_listed_or_not(self, listed: int) -> None:
+        part = self.part_of(Stage())
+        part.sort(listed)
+        assert [part.claim(b"key1"), part.claim(b"key1")] == [True, False]
+        assert [part.claim(b"new"), part.claim(b"new")] == [False, False]
+        while part.sort(300):
+            assert not part.claim(b"key1")
+        waiting = [key for bucket in part.buckets for key, is_settled in bucket.items() if not is_settled]
+        assert sorted(waiting) == sorted(part.data.keys() - {b"key1"})
+
+    def test_a_new_key_is_not_claimed_once_it_is_there(self) -> None:
+        stage = Stage()
+        part = self.part_of(stage)
+        part.claim(b"new")
+        stage.client.execute("SET", "new", 1)
+        assert not part.claim(b"new")
+
+    def test_keys_that_wait_are_no_work_for_the_garbage_collector(self) -> None:
+        part = self.part_of(Stage())
+        part.sort(1000)
+        assert sum(map(len, part.buckets)) == 1000
+        part.claim(b"key1")
+        part.claim(b"new")
+        assert not any(map(gc.is_tracked, part.buckets))
+        assert len(part.buckets) <= 2000 / 64  # so many it walks, and not each key
+
+
+class TestLargeValues:
+    COUNT = 20_000
+
+    def filled(self) -> EngineClient:
+        client = EngineClient(Engine(clock=ManualClock()))
+        numbers = range(self.COUNT)
+        client.execute("RPUSH", "list", *numbers)
+        client.execute("SADD", "set", *(f"m{number}" for number in numbers))
+        client.execute("ZADD", "zset", *(part for number in numbers for part in (number / 7, f"m{number}")))
+        client.execute("HSET", "hash", *(part for number in numbers for part in (f"f{number}", number)))
+        client.execute("HSET", "going", *(part for number in numbers for part in (f"f{number}", number)))
+        client.execute("HPEXPIRE", "going", 10**9, "FIELDS", 2, "f1", "f2")
+        client.execute("SET", "string", "x" * (10 * self.COUNT))
+        client.execute("SETBIT", "bits", 8 * 10 * self.COUNT, 1)
+        client.execute("XGROUP", "CREATE", "stream", "g", 0, "MKSTREAM")
+        for number in numbers:
+            client.send(b"XADD", b"stream", b"%d-1" % (number + 1), b"f", b"v")
+        while client.receive() is not NotImplemented:
+            pass
+        client.execute("XREADGROUP", "GROUP", "g", "bob", "COUNT", self.COUNT // 2, "STREAMS", "stream", ">")
+        return client
+
+    KEYS = ("list", "set", "zset", "hash", "going", "string", "bits", "stream")
+    CHANGES: Final = {
+        "list": "LSET list 5 changed",
+        "set": "SPOP set 100",
+        "zset": "ZREMRANGEBYRANK zset 0 500",
+        "hash": "HINCRBY hash f7 9",
+        "going": "HPEXPIRE going 5000 FIELDS 2 f1 f9",
+        "string": "APPEND string tail",
+        "bits": "SETBIT bits 7 1",
+        "stream": "XACK stream g 1-1 2-1",
+    }
+
+    def test_they_are_written_in_slices_while_they_change(self) -> None:
+        client = self.filled()
+        expected = contents_of(client.engine)
+        image = Snapshot(client.engine, FileWriter(RDB_VERSION_FIELD_EXPIRY), {})
+        slices: list[bytes] = []
+        while not image.finished:
+            slices.append(image.next_slice(4096))
+            if len(slices) % 5 == 0:
+                for command in self.CHANGES.values():
+                    client.execute(*command.split())
+        # A piece has 16 kB, and the element on which it ends.
+        assert max(map(len, slices)) < 4096 + 24_000
+        assert contents_of(loaded(b"".join(slices))) == expected
+
+    @pytest.mark.parametrize("key", KEYS)
+    def test_one_that_is_half_written_and_changed(self, key: str) -> None:
+        client = self.filled()
+        for other in set(self.KEYS) - {key}:
+            client.execute("DEL", other)
+        client.execute("SET", "small", "one")
+        expected = contents_of(client.engine)
+        image = Snapshot(client.engine, FileWriter(RDB_VERSION_FIELD_EXPIRY), {})
+        slices = [image.next_slice(4096) for _ in range(4)]
+        client.execute(*self.CHANGES[key].split())
+        client.execute("SET", "small", "other")  # is written within the large one, unless it was before
+        client.execute("SELECT", 3)
+        client.execute("SET", "elsewhere", "new")
+        slices += [image.next_slice(4096) for _ in range(3)]
+        client.execute("FLUSHALL")
+        while not image.finished:
+            slices.append(image.next_slice(4096))
+        assert contents_of(loaded(b"".join(slices))) == expected
+        assert image.written == image.total
+
+    def test_nothing_is_copied_of_one_that_does_not_change(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(large_values.LargeValue, "freeze", lambda value: pytest.fail("a copy"))
+        client = self.filled()
+        image = Snapshot(client.engine, FileWriter(RDB_VERSION_FIELD_EXPIRY), {})
+        while not image.finished:
+            image.next_slice(4096)
+            client.execute("SET", "small", "other")
+        assert image.written == image.total

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from anystore.pulsards.errors import CommandError
+from anystore.pulsards.persistence.aof.command_writer import CommandWriter
 from anystore.pulsards.persistence.aof.folder import LogError, LogFolder
 from anystore.pulsards.persistence.aof.loading import LogLoading
 from anystore.pulsards.persistence.aof.log import AppendLog
-from anystore.pulsards.persistence.aof.manifest import Manifest
+from anystore.pulsards.persistence.aof.manifest import Manifest, Part
 from anystore.pulsards.persistence.aof.rewrite import Rewrite
 from anystore.pulsards.persistence.loading import Progress
+from anystore.pulsards.persistence.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
@@ -141,6 +143,8 @@ class AppendOnly:
                 yield
             self.start()
             loaded = True
+            if loading.place is not None:
+                engine.replication.resume(loading.place)
             logger.info("loaded %s in %.3f seconds", folder, progress.seconds)
         finally:
             engine.keyspace.follows = engine.replication.following is not None
@@ -217,11 +221,15 @@ class AppendOnly:
 
         Raises `LogError` for a manifest of a former log that cannot be gone by, `OSError`.
         """
+        if self.rewrite is not None:
+            # What BGREWRITEAOF began without a log has no increment that goes on behind it.
+            self.fail_rewrite(None)
         self.folder = folder
         self.manifest = folder.load_manifest() or Manifest()
         self.state = STARTING
         self._update()
-        self.schedule_rewrite()
+        # Somebody has asked for it: that another rewrite failed a moment ago is no reason to wait.
+        self.schedule_rewrite(at_once=True)
 
     def restart(self) -> None:
         """Begin the log anew: other data have taken the place of those that it tells of (a full sync with a primary).
@@ -233,6 +241,15 @@ class AppendOnly:
             self.state = STARTING
             self._update()
             self.schedule_rewrite(at_once=True)
+        elif self.rewrite is not None:
+            self.fail_rewrite(None)
+            self.schedule_rewrite(at_once=True)
+
+    def note_place(self) -> None:
+        """The server ends in order: the log says where in its history the data are."""
+        place = self._engine.replication.place
+        if self.state == ON and place is not None:
+            self.log.annotate(place.annotation())
 
     def stop(self) -> None:
         """End the log: what has been written so far is on disk afterwards, if the disk can be written at all."""
@@ -258,10 +275,7 @@ class AppendOnly:
         elif self.state == OFF:
             if engine.loading is not None:
                 raise LogError("the data are being loaded")
-            if engine.storage is None:
-                raise LogError("this server keeps nothing on disk: it was started without the directive dir")
-            values = engine.config.values
-            self.begin(LogFolder(engine.storage, values["appenddirname"], values["appendfilename"]))
+            self.begin(self._configured_folder())
 
     def refusal(self, session: Session, entry: CommandEntry) -> bytes | None:
         """Why a command may not run while the log cannot be written; None where it may."""
@@ -293,6 +307,12 @@ class AppendOnly:
             raise LogError("there is no append-only log, and no folder for one")
         return self.folder
 
+    def _configured_folder(self) -> LogFolder:
+        storage, values = self._engine.storage, self._engine.config.values
+        if storage is None:
+            raise LogError("this server keeps nothing on disk: it was started without the directive dir")
+        return LogFolder(storage, values["appenddirname"], values["appendfilename"])
+
     def _begin(self, state: str) -> None:
         self.state = state
         self._engine.propagation.add_sink(self.log.append, messages=False)
@@ -300,8 +320,9 @@ class AppendOnly:
     def _settle(self) -> None:
         """Take the sizes of all parts, but for the one that is written to, for what the log grows from."""
         folder = self._folder()
+        written = self.manifest.increments[-1:]
         self._settled_size = sum(
-            folder.size(part) or 0 for part in self.manifest.parts if part != self.manifest.increments[-1]
+            folder.size(part) or 0 for part in self.manifest.parts if part not in written
         )
         self.base_size = self.current_size
         self._update()
@@ -327,13 +348,14 @@ class AppendOnly:
         self._wake()
 
     def request_rewrite(self) -> None:
-        """BGREWRITEAOF. `CommandError` where none can be."""
+        """BGREWRITEAOF; without a log it leaves a base that a log can begin with. `CommandError` where none can be."""
         if self.rewrite is not None:
             raise CommandError(b"ERR Background append only file rewriting already in progress")
         if self.state == OFF:
-            raise CommandError(
-                b"ERR Background append only file rewriting is not possible: appendonly is no, so there is no such file"
-            )
+            try:
+                self.folder = self._configured_folder()
+            except LogError as error:
+                raise CommandError(b"ERR " + str(error).encode()) from None
         self.schedule_rewrite(at_once=True)
 
     def begin_rewrite(self) -> Rewrite:
@@ -344,16 +366,31 @@ class AppendOnly:
         """
         self.rewrite_scheduled = False
         try:
-            if self.state == STARTING:
-                self.manifest = self._folder().load_manifest() or Manifest()
+            if self.state != ON:
+                self.manifest = self._folder().load_manifest(adopts=self.state == STARTING) or Manifest()
             return self._begin_rewrite(self.state)
         except (OSError, LogError) as error:
             self._count_failure(error)
             raise
 
     def _begin_rewrite(self, state: str) -> Rewrite:
-        engine, folder = self._engine, self._folder()
-        log = self.log
+        part = None if state == OFF else self._begin_increment(state)
+        engine = self._engine
+        engine.start_turn()
+        is_image = engine.config.values["aof-use-rdb-preamble"]
+        if is_image:
+            snapshot = engine.saver.take_image(of_log=True)
+        else:
+            stamp = engine.keyspace.now // 1000 if self.log.timestamps else None
+            snapshot = Snapshot(engine, CommandWriter(stamp), {})
+        folder = self._folder()
+        self.rewrite = Rewrite(folder, self.manifest, snapshot, part, named=state == ON, is_image=is_image)
+        self.rewrite_began = self._now()
+        self._update()
+        return self.rewrite
+
+    def _begin_increment(self, state: str) -> Part:
+        folder, log = self._folder(), self.log
         if state == ON and not log.flush():
             assert log.problem is not None
             raise log.problem
@@ -375,19 +412,15 @@ class AppendOnly:
         else:
             self._begin(STARTING)
             log.open(handle)
-        engine.start_turn()
-        snapshot = engine.saver.take_image(of_log=True)
-        self.rewrite = Rewrite(folder, self.manifest, snapshot, part, state == ON)
-        self.rewrite_began = self._now()
-        self._update()
-        return self.rewrite
+        return part
 
     def finish_rewrite(self) -> None:
         """The rewrite has been committed."""
         rewrite, self.rewrite = self.rewrite, None
         assert rewrite is not None
         self.manifest = rewrite.manifest
-        self.state = ON
+        if self.state == STARTING:
+            self.state = ON
         self.rewrites += 1
         self.failures_in_a_row = self._not_before = 0
         self.last_rewrite_ok = True
@@ -409,7 +442,7 @@ class AppendOnly:
         self._engine.saver.other_job_ended()
 
     def _count_failure(self, error: Exception) -> None:
-        self._engine.log(b"the append-only file could not be rewritten: " + str(error).encode())
+        self._engine.log(f"the append-only file could not be rewritten: {error}")
         self.last_rewrite_ok = False
         delay = min(_LONGEST_DELAY, _FIRST_DELAY << min(10, self.failures_in_a_row))
         self.failures_in_a_row += 1

@@ -18,6 +18,10 @@ logger = logging.getLogger("anystore.pulsards")
 class LogError(Exception):
     """An append-only log that cannot be loaded: which file, what is wrong, and what to do."""
 
+    def __init__(self, about: str) -> None:
+        # A damaged manifest names files with any bytes, and what is said of them goes to logs and clients.
+        super().__init__(about.encode("utf-8", "backslashreplace").decode())
+
 
 @dataclass(frozen=True, slots=True)
 class LogFolder:
@@ -39,14 +43,14 @@ class LogFolder:
         """The name of the manifest as the storage takes it."""
         return self.path(f"{self.name}.manifest")
 
-    def load_manifest(self) -> Manifest | None:
-        """The manifest, or None where there is no log. A log of one file, as before Redis 7, gets one.
+    def load_manifest(self, adopts: bool = True) -> Manifest | None:
+        """The manifest, or None where there is no log. A log of one file, as before Redis 7, gets one, if `adopts`.
 
         Raises `LogError` for a manifest that cannot be gone by, `OSError` where files cannot be read or written.
         """
         reading = self.storage.read(self.manifest_path)
         if reading is None:
-            return self._adopt()
+            return self._adopt() if adopts else None
         try:
             manifest = parse_manifest(reading.read(LARGEST + 1))
         except ManifestError as error:
@@ -91,8 +95,11 @@ class LogFolder:
         return self.storage.append(self.path(part.name))
 
     def draft(self, part: Part) -> Draft:
-        """A new file that is there, at one stroke, when it is whole. Raises `OSError`."""
+        """A new base that is there, at one stroke, when it is whole. Raises `OSError`."""
         self.storage.make_folder(self.folder)
+        # One that a crash has left before a manifest named it goes, be it an image or commands.
+        stem, _, form = part.name.rpartition(".")
+        self.storage.remove(self.path(f"{stem}.{'aof' if form == 'rdb' else 'rdb'}"))
         return self.storage.draft(self.path(part.name))
 
     def remove_history(self, manifest: Manifest) -> Manifest:

@@ -15,6 +15,7 @@ from anystore.pulsards.persistence.aof.folder import LogError, LogFolder
 from anystore.pulsards.persistence.aof.manifest import Manifest, Part
 from anystore.pulsards.persistence.aof.records import AofError
 from anystore.pulsards.persistence.aof.replay import Replayed, Replayer
+from anystore.pulsards.persistence.place import Place
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
@@ -29,7 +30,8 @@ PIECE: Final = 64 * 1024
 class LogLoading:
     """Loads the log of a manifest into an engine that is empty.
 
-    `total` bytes are there, of which `done` have been loaded.
+    `total` bytes are there, of which `done` have been loaded. `place` is where in a history the data are, once all is
+    loaded, if the log says so at its end.
     """
 
     engine: Engine
@@ -39,6 +41,7 @@ class LogLoading:
     may_be_cut: bool
     total: int = 0
     done: int = 0
+    place: Place | None = None
 
     def __post_init__(self) -> None:
         self.total = sum(self.folder.size(part) or 0 for part in self.manifest.parts)
@@ -52,6 +55,7 @@ class LogLoading:
         parts = self.manifest.parts
         for position, part in enumerate(parts):
             replayed = yield from self._load(part)
+            self.place = replayed.place
             if replayed.is_cut:
                 self._cut(part, replayed, parts[position + 1 :])
 

@@ -73,19 +73,22 @@ class Manifest:
         number = 1 + max((part.number for part in (*self.increments, *self.history)), default=0)
         return Part(f"{log_name}.{number}.incr.aof", number)
 
-    def next_base(self, log_name: str) -> Part:
-        """What the next base of a log of this name is called; it is an RDB file."""
+    def next_base(self, log_name: str, is_image: bool = True) -> Part:
+        """What the next base of a log of this name is called; it is an RDB file, or one of commands."""
         taken = self.history if self.base is None else (self.base, *self.history)
         number = 1 + max((part.number for part in taken), default=0)
-        return Part(f"{log_name}.{number}.base.rdb", number)
+        return Part(f"{log_name}.{number}.base.{'rdb' if is_image else 'aof'}", number)
 
     def with_increment(self, part: Part) -> Manifest:
         """This manifest with one more increment behind the others."""
         return replace(self, increments=(*self.increments, part))
 
-    def with_base(self, base: Part, kept: Part) -> Manifest:
-        """A new base in place of the one that is there and of all increments before `kept`: those are history."""
-        position = self.increments.index(kept)
+    def with_base(self, base: Part, kept: Part | None) -> Manifest:
+        """A new base in place of the one that is there and of all increments before `kept`: those are history.
+
+        All of them are where `kept` is None.
+        """
+        position = len(self.increments) if kept is None else self.increments.index(kept)
         outdated = (() if self.base is None else (self.base,)) + self.increments[:position]
         return Manifest(base, self.increments[position:], (*self.history, *outdated))
 

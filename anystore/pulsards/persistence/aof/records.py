@@ -9,6 +9,7 @@ Source: the RESP array of bulk strings; annotations as in Redis 7, a line that b
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import hiredis
@@ -17,10 +18,11 @@ import hiredis
 LONGEST_ANNOTATION: Final = 1024
 #: From this size on, in bytes, a record that is not whole is only looked at again when twice as much has come.
 _LARGE: Final = 2**16
+#: What may announce a lot, be it within a value; and the bytes of the shortest argument.
+_LARGE_COUNT: Final = re.compile(rb"[*~>%](\d{5,})\r\n")
+_SHORTEST_ARGUMENT: Final = 6
 #: Digits of the longest length.
 _LONGEST_LENGTH: Final = 19
-#: Places behind a record without an end at which a whole one is looked for.
-_LOOKED_AT: Final = 1000
 
 _ASTERISK: Final = 42
 _DOLLAR: Final = 36
@@ -51,16 +53,18 @@ class _Incomplete(Exception):
 class RecordReader:
     """Turns the bytes of a file into records.
 
-    `offset` is where the last whole record ended, `timestamp` the last annotation of the time, in seconds since 1970.
+    `offset` is where the last whole record ended, `timestamp` the last annotation of the time, in seconds since 1970;
+    `remark` is the last annotation of any kind, and where it ends.
     """
 
-    __slots__ = ("_blank", "_buffer", "_damage", "_needed", "max_bulk", "offset", "timestamp")
+    __slots__ = ("_blank", "_buffer", "_damage", "_needed", "max_bulk", "offset", "remark", "timestamp")
 
     def __init__(self, offset: int = 0, max_bulk: int = 512 * 2**20) -> None:
         """`offset` of the first byte in its file; an argument has `max_bulk` bytes at most."""
         self.offset = offset
         self.max_bulk = max_bulk
         self.timestamp: int | None = None
+        self.remark: tuple[int, bytes] | None = None
         self._buffer = bytearray()
         self._needed = 0
         #: What is wrong with the record that begins at `offset`, and whether there are only zero bytes in its place.
@@ -85,18 +89,15 @@ class RecordReader:
     def finish(self) -> tuple[list[Record], bool]:
         """The end of the file has come: the last records, and whether the file is cut short behind them.
 
-        Zero bytes at the end are such a cut: a file system that lost its power leaves them. Raises `AofError` where
-        a record has no end and yet others follow it: then it is its length that is damaged.
+        Zero bytes at the end are such a cut: a file system that lost its power leaves them. So is a last record that
+        claims to be longer than the file, even if there are whole records in it: they may be its value, and nobody
+        can tell. Raises `AofError` for a damaged record.
         """
         records = self._read() if self._buffer and self._damage is None else []
         if self._damage is not None and not self._blank:
             raise self._damage
         if not self._buffer:
             return records, False
-        if self._damage is None and self._is_followed():
-            raise AofError(
-                self.offset, "the record is longer than what is left of the file, and whole records follow it"
-            )
         return records, True
 
     # Reading
@@ -131,7 +132,7 @@ class RecordReader:
         if not buffer or buffer[0] != _ASTERISK:
             return []
         reader = hiredis.Reader(notEnoughData=_PARTIAL)
-        whole = bytes(buffer)
+        whole = self._without_lies(bytes(buffer))
         written: list[bytes] = []
         commands: list[list[bytes]] = []
         try:
@@ -152,6 +153,17 @@ class RecordReader:
         self.offset = offset
         del buffer[: len(joined)]
         return records
+
+    @staticmethod
+    def _without_lies(data: bytes) -> bytes:
+        """The data up to what may be a count of more than there is behind it: hiredis makes room for all it announces."""
+        for found in _LARGE_COUNT.finditer(data):
+            if (
+                len(found[1]) > _LONGEST_LENGTH
+                or int(found[1]) * _SHORTEST_ARGUMENT > len(data) - found.end()
+            ):
+                return data[: found.start()]
+        return data
 
     def _any_is_too_large(self, commands: list[list[bytes]], size: int) -> bool:
         return size > self.max_bulk and any(
@@ -211,6 +223,7 @@ class RecordReader:
                 raise self._error(position, "an annotation without an end")
             raise _Incomplete(len(buffer) + 1 - position)
         line = bytes(buffer[position:end]).removesuffix(b"\r")
+        self.remark = (self.offset + end + 1, line)
         stamp = line.removeprefix(b"#TS:")
         if stamp != line and stamp.isdigit() and len(stamp) <= _LONGEST_LENGTH:
             self.timestamp = int(stamp)
@@ -235,21 +248,6 @@ class RecordReader:
         finally:
             blank, self._buffer = not self._buffer, left
         return blank
-
-    def _is_followed(self) -> bool:
-        """Whether a whole record is found within the one that has no end. Bounded in its tries."""
-        buffer = self._buffer
-        position = 0
-        for _ in range(_LOOKED_AT):
-            position = buffer.find(b"\r\n*", position) + 2
-            if position < 2:
-                return False
-            try:
-                self._record(position)
-            except (_Incomplete, AofError):
-                continue
-            return True
-        return False
 
 
 def _shown(byte: int) -> str:

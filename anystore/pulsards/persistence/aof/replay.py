@@ -16,6 +16,7 @@ from anystore.pulsards.applying import Applier
 from anystore.pulsards.errors import CommandError, printable
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.persistence.aof.records import AofError, Record, RecordReader
+from anystore.pulsards.persistence.place import Place, place_in_annotation
 from anystore.pulsards.persistence.rdb import End, FileReader, Loader, RdbError
 from anystore.resp.types import ErrorReply
 
@@ -34,7 +35,7 @@ _ERRORS_SHOWN: Final = 10
 class Replayed:
     """What has become of a file: `valid` bytes of it were gone by, of `size`; `timestamp` is the last one it holds.
 
-    `commands` were run, and `errors` of them refused.
+    `commands` were run, and `errors` of them refused. `place` is where in a history the data are, if the last line says so.
     """
 
     valid: int
@@ -42,6 +43,7 @@ class Replayed:
     commands: int
     errors: int
     timestamp: int | None
+    place: Place | None = None
 
     @property
     def is_cut(self) -> bool:
@@ -114,7 +116,7 @@ class Replayer:
             except RdbError as error:
                 offset = self._image.offset if error.offset is None else error.offset
                 raise AofError(offset, f"in the RDB image: {error.reason}") from error
-        timestamp = None
+        timestamp = place = None
         if self._records is not None:
             records, _ = self._records.finish()
             self._run(records)
@@ -122,12 +124,15 @@ class Replayer:
             if self._unit is None:
                 # Annotations are valid as well: the reader knows of them, the records do not.
                 self._valid = self._records.offset
+            remark = self._records.remark
+            if remark is not None and remark[0] == self._valid == self._size:
+                place = place_in_annotation(remark[1])
         if self._errors:
             logger.warning(
                 "%s: %d commands of %d were refused, as they may have been when they were first run",
                 *(self._name, self._errors, self._commands),
             )
-        return Replayed(self._valid, self._size, self._commands, self._errors, timestamp)
+        return Replayed(self._valid, self._size, self._commands, self._errors, timestamp, place)
 
     def _run(self, records: list[Record]) -> None:
         start = self._valid

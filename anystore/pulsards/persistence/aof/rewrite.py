@@ -9,6 +9,8 @@ In steps, so that whatever they are interrupted by, what is on disk is the whole
 4. the manifest names it as the base, and what it replaces as history;
 5. the history is removed.
 
+Without a log (``appendonly no``) there is no increment in 1, and the base is all that the manifest names in 4.
+
 Up to 4 the old base and all increments are what is loaded; from there on it is the new base and the increments from the
 new one on.
 
@@ -34,15 +36,26 @@ class Rewrite:
     """One rewrite. `open`, `commit` and `remove_history` may be called in a thread, one at a time."""
 
     def __init__(
-        self, folder: LogFolder, manifest: Manifest, snapshot: Snapshot, kept: Part, named: bool
+        self,
+        folder: LogFolder,
+        manifest: Manifest,
+        snapshot: Snapshot,
+        kept: Part | None,
+        *,
+        named: bool,
+        is_image: bool,
     ) -> None:
-        """`kept` is the increment that begins where the snapshot was taken; `named`: the manifest names it already."""
+        """`kept` is the increment that begins where the snapshot was taken; `named`: the manifest names it already.
+
+        None is kept where there is no log that goes on behind the base. `is_image`: the snapshot is written as an RDB
+        file, and not as commands.
+        """
         self._folder = folder
         #: The image, which was taken when the rewrite began.
         self.snapshot = snapshot
         self._kept = kept
-        full = manifest if named else manifest.with_increment(kept)
-        base = full.next_base(folder.name)
+        full = manifest if named or kept is None else manifest.with_increment(kept)
+        base = full.next_base(folder.name, is_image)
         self._base = base
         self._opened: Draft | None = None
         self._given_up = False

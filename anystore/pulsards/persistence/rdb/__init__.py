@@ -12,7 +12,8 @@ from anystore.pulsards.persistence.rdb.events import (
     Skipped,
 )
 from anystore.pulsards.persistence.rdb.file_reader import FileReader
-from anystore.pulsards.persistence.rdb.file_writer import FileWriter, lowest_version
+from anystore.pulsards.persistence.rdb.file_writer import FileWriter, LargeEntry, lowest_version
+from anystore.pulsards.persistence.rdb.large_values import is_large
 from anystore.pulsards.persistence.rdb.loader import Loader
 from anystore.pulsards.persistence.rdb.payload import PayloadMismatch, dump_payload, load_payload
 from anystore.pulsards.persistence.rdb.primitives import RdbError, RdbReader, RdbWriter
@@ -34,6 +35,7 @@ __all__ = (
     "FileWriter",
     "FunctionSource",
     "Header",
+    "LargeEntry",
     "Loader",
     "PayloadMismatch",
     "RdbError",
@@ -45,6 +47,7 @@ __all__ = (
     "Value",
     "ValueType",
     "dump_payload",
+    "is_large",
     "load_payload",
     "lowest_version",
     "read_value",

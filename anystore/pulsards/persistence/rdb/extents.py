@@ -51,6 +51,8 @@ _STREAM_VERSIONS: Final = {
     ValueType.STREAM_LISTPACKS: 1,
     ValueType.STREAM_LISTPACKS_2: 2,
     ValueType.STREAM_LISTPACKS_3: 3,
+    ValueType.STREAM_LISTPACKS_4: 4,
+    ValueType.STREAM_LISTPACKS_5: 5,
 }
 _OPERANDS: Final[dict[int, str]] = {
     Opcode.SLOT_INFO: "lll",
@@ -209,6 +211,18 @@ class Extent:
                 yield from self._each("s8" if version < 3 else "s88")
                 for _ in _times((yield from self._length())):
                     yield from self._skip(16)
+            if version > 4:
+                for _ in _times((yield from self._length())):
+                    yield from self._skip(16)
+        if version > 3:
+            yield from self._producers()
+
+    def _producers(self) -> Walk:
+        yield from self._each("ll")
+        for _ in _times((yield from self._length())):
+            yield from self._string()
+            yield from self._parts("*sll")
+        yield from self._each("ll")
 
 
 def _times(count: int) -> Generator[None, None, None]:

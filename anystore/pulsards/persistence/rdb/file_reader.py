@@ -38,7 +38,7 @@ _FIRST_VERSION_WITH_KEY_METADATA: Final = 13
 class FileReader:
     """Reads one RDB file of Redis (versions 1 to 15) or Valkey (11, 80).
 
-    Of the versions from 13 on (Redis 8.6 and later), the types of values that came with them are refused.
+    Of the versions from 14 on (Redis 8.8 and later), arrays and compact hashes are refused.
 
     Nothing in it is trusted: what Redis would not write raises RdbError, which tells the byte. Lengths cost no memory
     before the bytes are there; what is kept is the entry that is being read, and no more than one piece behind it.

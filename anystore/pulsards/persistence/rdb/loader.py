@@ -34,6 +34,8 @@ class Loader:
         self.aux: dict[bytes, bytes] = {}
         self.loaded = 0
         self.expired = 0
+        #: Keys whose time was up, by the index of their database: where the file says that replicas may have them.
+        self.removed: list[tuple[int, bytes]] = []
 
     def take(self, event: Event) -> None:
         """Take the next event. Amortised O(1), and O(n) for a library.
@@ -57,6 +59,8 @@ class Loader:
         when = event.expires_at
         if when is not None and not self._keep_expired and when <= database.keyspace.now:
             self.expired += 1
+            if b"repl-id" in self.aux:
+                self.removed.append((event.database, event.key))
             return
         if event.key in database.data:
             if not self._replace:

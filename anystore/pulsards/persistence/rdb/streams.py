@@ -9,7 +9,8 @@ and then has for each entry, the removed ones included until their listpack goes
     flags, milliseconds and sequence less the listpack's, [number of fields,] values or fields and values,
     how many elements these were
 
-Source: the comments on the format in Redis' and Valkey's `t_stream.c` and `rdb.c`.
+Source: the comments on the format in Redis' and Valkey's `t_stream.c` and `rdb.c`; for what Redis 8.6 added, the payloads
+that it makes.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from anystore.pulsards.datatypes.stream_pending import Delivery
 from anystore.pulsards.numbers import INT64_MAX, parse_integer
 from anystore.pulsards.persistence.rdb import listpack
 from anystore.pulsards.persistence.rdb.primitives import RdbError, RdbReader, RdbWriter, Shortage
+from anystore.pulsards.persistence.walks import StreamWalk
 
 _DELETED, _SAME_FIELDS = 1, 2
 _ID_BYTES: Final = 16
@@ -40,19 +42,36 @@ def write_stream(writer: RdbWriter, value: StreamValue, active_times: bool = Fal
     `active_times`: as Redis 7.2 does, when each consumer last got an entry; otherwise that is taken to be when it
     last asked.
     """
-    nodes = [node for node in value.nodes if node.ids]
-    writer.length(len(nodes))
-    for node in nodes:
-        writer.blob(node.master.to_bytes(_ID_BYTES, "big"))
-        writer.blob(_pack(node))
+    for _ in write_content(writer, StreamWalk(value), active_times):
+        pass
+
+
+def write_content(writer: RdbWriter, walk: StreamWalk, active_times: bool) -> Iterator[None]:
+    """As `write_stream`, in a generator that pauses every now and then; the walk may be frozen meanwhile."""
+    writer.length(walk.count_runs())
+    for node in walk.runs():
+        write_node(writer, node)
+        yield
+    yield from write_state(writer, walk, active_times)
+
+
+def write_node(writer: RdbWriter, node: StreamNode) -> None:
+    """Write a run of entries, one of as many as were announced. O(n)."""
+    writer.blob(node.master.to_bytes(_ID_BYTES, "big"))
+    writer.blob(_pack(node))
+
+
+def write_state(writer: RdbWriter, walk: StreamWalk, active_times: bool) -> Iterator[None]:
+    """Write what stands behind the entries: counters and groups. A generator that pauses every now and then."""
+    value = walk.stream
     writer.length(len(value))
     for number in (value.last_id, value.first_id(), value.max_deleted_id):
         _write_id(writer, number)
     writer.length(value.entries_added)
     writer.length(len(value.groups))
-    for name, group in value.groups_by_name():
+    for name in sorted(value.groups):
         writer.string(name)
-        _write_group(writer, group, active_times)
+        yield from _write_group(writer, walk, name, active_times)
 
 
 def _write_id(writer: RdbWriter, number: int) -> None:
@@ -81,31 +100,40 @@ def _pack(node: StreamNode) -> bytes:
     return listpack.join(entries)
 
 
-def _write_group(writer: RdbWriter, group: Group, active_times: bool) -> None:
+def _write_group(writer: RdbWriter, walk: StreamWalk, name: bytes, active_times: bool) -> Iterator[None]:
+    group = walk.stream.groups[name]
     _write_id(writer, group.last_id)
     writer.length(group.entries_read & MAX_PART)
     writer.length(len(group.pending))
-    for number in group.pending.ids_from():
-        delivery = group.pending[number]
-        writer.buffer += number.to_bytes(_ID_BYTES, "big")
-        writer.milliseconds(delivery.time)
-        writer.length(delivery.count)
-    writer.length(len(group.consumers))
-    for consumer in group.by_name():
+    for entries in walk.pending(name):
+        for number, delivery in entries:
+            writer.buffer += number.to_bytes(_ID_BYTES, "big")
+            writer.milliseconds(delivery.time)
+            writer.length(delivery.count)
+        yield
+    writer.length(len(walk.stream.groups[name].consumers))
+    for consumer_name in sorted(walk.stream.groups[name].consumers):
+        consumer = walk.stream.groups[name].consumers[consumer_name]
         writer.string(consumer.name)
         writer.milliseconds(consumer.seen_time)
         if active_times:
             writer.milliseconds(consumer.active_time)
         writer.length(len(consumer.pending))
-        for number in consumer.pending.ids_from():
-            writer.buffer += number.to_bytes(_ID_BYTES, "big")
+        for entries in walk.pending(name, consumer_name):
+            for number, _ in entries:
+                writer.buffer += number.to_bytes(_ID_BYTES, "big")
+            yield
 
 
 # Reading
 
 
 def stream_reader(version: int) -> Callable[[RdbReader], StreamValue]:
-    """The function that reads the 1st (Redis 5), 2nd (7.0) or 3rd version (7.2) of the format. O(n)."""
+    """The function that reads the 1st (Redis 5), 2nd (7.0), 3rd (7.2), 4th (8.6) or 5th version (8.8) of the format. O(n).
+
+    Of the 4th, what Redis remembers of producers that repeat themselves (`XADD … IDMP`) is passed over: there is no
+    such thing here. Of the 5th, entries that have been given back (`XNACK`) are refused, since nobody has them.
+    """
 
     def read(reader: RdbReader) -> StreamValue:
         value = StreamValue()
@@ -117,6 +145,8 @@ def stream_reader(version: int) -> Callable[[RdbReader], StreamValue]:
             if name in value.groups:
                 raise RdbError("a group of a stream repeats")
             value.groups[name] = _read_group(reader, value, version)
+        if version > 3:
+            _pass_over_producers(reader)
         return value
 
     return read
@@ -245,6 +275,8 @@ def _read_group(reader: RdbReader, value: StreamValue, version: int) -> Group:
         consumer = _read_consumer(reader, group, nobody, version)
         if group.consumers.setdefault(consumer.name, consumer) is not consumer:
             raise RdbError("a consumer of a stream repeats")
+    if version > 4 and reader.length():
+        raise RdbError("entries of a stream have been given back (XNACK), which cannot be kept here")
     if sum(len(consumer.pending) for consumer in group.consumers.values()) != len(group.pending):
         raise RdbError("a pending entry of a stream has no consumer")
     return group
@@ -264,3 +296,16 @@ def _read_consumer(reader: RdbReader, group: Group, nobody: Consumer, version: i
         delivery.consumer = consumer
         consumer.pending.add(number, delivery)
     return consumer
+
+
+def _pass_over_producers(reader: RdbReader) -> None:
+    """How long and how many, the producers with the IDs that each has used and for which entry, and two counters."""
+    reader.length()
+    reader.length()
+    for _ in range(_count(reader, 2)):
+        reader.string()
+        for _ in range(_count(reader, 3)):
+            reader.string()
+            _read_id(reader)
+    reader.length()
+    reader.length()

@@ -61,6 +61,8 @@ class ValueType(IntEnum):
     HASH_LISTPACK_EX_PRE_GA = 23
     HASH_METADATA = 24
     HASH_LISTPACK_EX = 25
+    STREAM_LISTPACKS_4 = 26
+    STREAM_LISTPACKS_5 = 27
 
 
 # The containers of a quicklist: one long element as it is, or a listpack.
@@ -244,7 +246,9 @@ def _read_intset(reader: RdbReader) -> SetValue:
 
 
 def _read_listpack_set(reader: RdbReader) -> SetValue:
-    return _set_of(listpack.unpack(reader.string()))
+    value = _set_of(listpack.unpack(reader.string()))
+    value.forget_widths()
+    return value
 
 
 def _set_of(members: list[bytes]) -> SetValue:
@@ -281,7 +285,9 @@ def _scored(parts: list[bytes]) -> SortedSetValue:
         if score is None:
             raise RdbError("a score is not a number")
         pairs.append((member, score))
-    return _sorted_set_of(pairs)
+    value = _sorted_set_of(pairs)
+    value.forget_widths()
+    return value
 
 
 def _sorted_set_of(pairs: list[tuple[bytes, float]]) -> SortedSetValue:
@@ -304,11 +310,17 @@ def _read_zipmap_hash(reader: RdbReader) -> HashValue:
 
 
 def _read_ziplist_hash(reader: RdbReader) -> HashValue:
-    return _hash_of(legacy.unpack_ziplist(reader.string()))
+    return _packed_hash_of(legacy.unpack_ziplist(reader.string()))
 
 
 def _read_listpack_hash(reader: RdbReader) -> HashValue:
-    return _hash_of(listpack.unpack(reader.string()))
+    return _packed_hash_of(listpack.unpack(reader.string()))
+
+
+def _packed_hash_of(parts: list[bytes]) -> HashValue:
+    value = _hash_of(parts)
+    value.forget_widths()
+    return value
 
 
 def _hash_of(parts: list[bytes]) -> HashValue:
@@ -367,6 +379,7 @@ def _read_hash_listpack_ex_pre_ga(reader: RdbReader) -> HashValue:
             raise RdbError("a field expires at an impossible time")
         if time := int(text):
             _expire(value, field, time)
+    value.forget_widths()
     return value
 
 
@@ -382,10 +395,8 @@ def _read_valkey_hash(reader: RdbReader) -> HashValue:
     return value
 
 
-# What came with Redis 8.6 and later, by the names that those who have such a file will look for.
+# What came with Redis 8.8 and later, by the names that those who have such a file will look for.
 _UNREADABLE: Final = {
-    26: " (streams of Redis 8.6)",
-    27: " (streams of Redis 8.8)",
     28: " (arrays of Redis 8.8)",
     **dict.fromkeys((29, 30, 31, 32), " (compact hashes of Redis 8.10)"),
 }
@@ -414,4 +425,6 @@ _READERS: Final[dict[int, Callable[[RdbReader], Value]]] = {
     ValueType.HASH_LISTPACK_EX_PRE_GA: _read_hash_listpack_ex_pre_ga,
     ValueType.HASH_METADATA: _read_hash_metadata,
     ValueType.HASH_LISTPACK_EX: _read_hash_listpack_ex,
+    ValueType.STREAM_LISTPACKS_4: stream_reader(4),
+    ValueType.STREAM_LISTPACKS_5: stream_reader(5),
 }

@@ -11,6 +11,7 @@ import hiredis
 from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence.aof import LogFolder
+from anystore.pulsards.persistence.loading import begin_loading
 from anystore.pulsards.persistence.storage import Storage
 from tests.pulsards.peers import Argument, EngineClient
 
@@ -23,21 +24,23 @@ class Logged:
     """One server, from its start to its end; a client is connected to it."""
 
     def __init__(self, storage: Storage, *, clock: ManualClock | None = None, **settings: str) -> None:
-        """Load what the storage has, or begin with nothing. Raises what loading raises."""
+        """Load what the storage has, as a server does: a log, or else `dump.rdb`. Raises what loading raises."""
         self.clock = clock if clock is not None else ManualClock()
-        self.client = EngineClient(clock=self.clock, appendonly="yes", **settings)
+        self.client = EngineClient(clock=self.clock, **{"appendonly": "yes", **settings})
         self.engine: Engine = self.client.engine
         self.engine.storage = storage
         self.append_only = self.engine.append_only
         values = self.engine.config.values
         folder = LogFolder(storage, values["appenddirname"], values["appendfilename"])
-        manifest = folder.load_manifest()
+        manifest = folder.load_manifest() if values["appendonly"] else None
         if manifest is None:
-            steps = self.append_only.create(folder)
-        else:
-            steps = self.append_only.load(folder, manifest)
-        for _ in steps:
-            pass
+            image = begin_loading(self.engine)
+            while image is not None and not image.finished:
+                image.step()
+        if values["appendonly"]:
+            append_only = self.append_only
+            for _ in append_only.create(folder) if manifest is None else append_only.load(folder, manifest):
+                pass
 
     def execute(self, *arguments: Argument) -> Any:
         """Run a command: its reply; `ConnectionResetError` where the client would get none, and it connects anew."""

@@ -129,7 +129,7 @@ class TestEverySecond:
 
 
 class TestTornEnds:
-    def test_a_record_torn_at_any_byte_is_cut_off_with_a_message(
+    def test_s15_a_record_torn_at_any_byte_is_cut_off_with_a_message(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         storage = FragileStorage()

@@ -95,6 +95,7 @@ class TestChanges:
         assert after.parts == (base, new)
         assert [part.number for part in after.history] == [1, 2, 4, 5]
         assert after.without_history() == Manifest(base, (new,))
+        assert grown.with_base(base, None).without_history() == Manifest(base)
 
     def test_a_new_log_begins_with_number_one(self) -> None:
         assert Manifest().next_increment("log").name == "log.1.incr.aof"

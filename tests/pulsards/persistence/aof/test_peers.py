@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hiredis
 import pytest
 
 from anystore.pulsards.clock import ManualClock
+from anystore.pulsards.persistence.aof.manifest import Manifest, Part
+from anystore.pulsards.persistence.aof.records import RecordReader
 from anystore.pulsards.persistence.storage import DirectoryStorage
 from tests.pulsards.peers import Argument, RealClient
 from tests.pulsards.persistence.aof.logged import Logged
-from tests.servers import redis_binary, run_server, valkey_binary
+from tests.servers import binaries, run_server
 
 LIBRARY = (
     "#!lua name=lib\nredis.register_function('add', function(keys, args) return args[1] + args[2] end)\n"
 )
 Execute = Callable[..., Any]
-BINARIES = [path for path in (valkey_binary(), redis_binary()) if path is not None]
+BINARIES = binaries()
 
 
 def write_some(execute: Execute, chance: random.Random, name: str) -> None:
@@ -110,7 +114,7 @@ def closed(logged: Logged, storage: DirectoryStorage) -> None:
     storage.close()
 
 
-@pytest.mark.parametrize("binary", BINARIES, ids=lambda path: Path(path).name)
+@pytest.mark.parametrize("binary", BINARIES.values(), ids=BINARIES)
 def test_a_log_goes_to_a_real_server_and_comes_back(binary: str, tmp_path: Path) -> None:
     chance = random.Random(7)
     logged, storage = opened(tmp_path)
@@ -125,7 +129,7 @@ def test_a_log_goes_to_a_real_server_and_comes_back(binary: str, tmp_path: Path)
         assert everything(client.execute) == expected
         write_some(client.execute, chance, "third")
         assert client.execute("BGREWRITEAOF")[:10] == b"Background"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while b"aof_rewrite_in_progress:0" not in client.execute("INFO", "persistence"):
             assert time.monotonic() < deadline
         write_some(client.execute, chance, "fourth")
@@ -137,6 +141,57 @@ def test_a_log_goes_to_a_real_server_and_comes_back(binary: str, tmp_path: Path)
     logged, storage = opened(tmp_path)
     assert everything(logged.execute) == expected
     closed(logged, storage)
+
+
+def torn_logs() -> Iterator[tuple[int, bytes]]:
+    """Logs whose last record, which holds whole records, is cut at each of its bytes; and where that record begins."""
+    whole = hiredis.pack_command(("SELECT", "0")) + hiredis.pack_command(("SET", "key", "value"))
+    inner = hiredis.pack_command(("SET", "key", "never"))
+    last = hiredis.pack_command(("SET", "backup", b"\r\n" + inner + inner))
+    for length in range(1, len(last)):
+        yield len(whole), whole + last[:length]
+
+
+@pytest.mark.parametrize("binary", BINARIES.values(), ids=BINARIES)
+def test_a_torn_record_that_holds_records_is_cut_where_real_servers_cut_it(
+    binary: str, tmp_path: Path
+) -> None:
+    # A server that is called by this name checks a file, and says up to where it is sound.
+    check = tmp_path / f"{Path(binary).name.partition('-')[0]}-check-aof"
+    check.symlink_to(binary)
+    file = tmp_path / "appendonly.aof"
+    for sound, data in torn_logs():
+        file.write_bytes(data)
+        said = subprocess.run([check, file], capture_output=True, text=True, timeout=60).stdout
+        assert f"size={len(data)}, ok_up_to={sound}," in said
+        reader = RecordReader()
+        reader.feed(data)
+        assert reader.finish()[1]
+        assert reader.offset == sound
+    # The last of them, which lacks a byte, as the servers load it.
+    folder = tmp_path / "appendonlydir"
+    folder.mkdir()
+    manifest, part = folder / "appendonly.aof.manifest", folder / "appendonly.aof.1.incr.aof"
+    manifest.write_text(Manifest(increments=(Part(part.name, 1),)).format().decode())
+    for load in (load_by_a_real_server, load_by_pulsards):
+        part.write_bytes(data)
+        assert load(binary, tmp_path) == [b"value", None]
+        assert part.read_bytes() == data[:sound]
+
+
+def load_by_a_real_server(binary: str, directory: Path) -> list[bytes | None]:
+    with run_server(binary, "--dir", str(directory), "--appendonly", "yes") as server:
+        client = RealClient(server.port)
+        values = [client.execute("GET", "key"), client.execute("GET", "backup")]
+        client.close()
+    return values
+
+
+def load_by_pulsards(_: str, directory: Path) -> list[bytes | None]:
+    logged, storage = opened(directory)
+    values = [logged.execute("GET", "key"), logged.execute("GET", "backup")]
+    closed(logged, storage)
+    return values
 
 
 def test_a_single_file_of_an_older_server_becomes_the_base(tmp_path: Path) -> None:

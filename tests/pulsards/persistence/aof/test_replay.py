@@ -179,6 +179,19 @@ def test_debug_loadaof(tmp_path: Path) -> None:
     storage.close()
 
 
+def test_debug_loadaof_of_a_manifest_with_names_of_no_characters(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = DirectoryStorage(str(tmp_path))
+    logged = Logged(storage)
+    logged.execute("SET", "a", 1)
+    [manifest] = tmp_path.glob("*/*.manifest")
+    manifest.write_bytes(manifest.read_bytes().replace(b"file appendonly", b"file \xc1ppendonly"))
+    assert logged.execute("DEBUG", "LOADAOF")[1].startswith("ERR Error trying to load the AOF")
+    assert r"names the file \udcc1ppendonly" in caplog.text
+    storage.close()
+
+
 @given(st.data())
 def test_a_hostile_file_is_loaded_or_refused(draw: st.DataObject) -> None:
     client = EngineClient(clock=ManualClock())

@@ -163,6 +163,9 @@ ZIPLIST = b"\x10\x10\x00\x00\x00\x0d\x00\x00\x00\x02\x00" + b"\x00\x01a" + b"\x0
 EXPIRING = listpack.pack([b"f", b"v", b"1700000000000", b"g", b"w", b"0"])
 EXPIRING = bytes([len(EXPIRING)]) + EXPIRING
 
+#: How long and how many IDs of producers are kept, two producers with theirs, and two counters.
+PRODUCERS = b"\x40\x64\x40\x64\x02\x01p\x02\x01i\x05\x01\x01j\x81" + bytes(8) + b"\x00\x01q\x00\x03\x01"
+
 #: One value of every type, by hand: kind, content, version of the file.
 EVERY_TYPE = [
     (ValueType.STRING, b"\xc3\x05\x0a\x00a\xe0\x00\x00", 1),
@@ -194,12 +197,21 @@ EVERY_TYPE = [
         + (b"\x01\x01c" + bytes(16) + b"\x01" + bytes(15) + b"\x05"),  # of one consumer
         11,
     ),
+    (ValueType.STREAM_LISTPACKS_4, b"\x00\x00\x05\x01\x00\x00\x00\x00\x09\x00" + PRODUCERS, 13),
+    (
+        ValueType.STREAM_LISTPACKS_5,
+        b"\x00\x00\x05\x01\x00\x00\x00\x00\x09\x01\x01g\x05\x01\x07"
+        + (b"\x01" + bytes(15) + b"\x05" + bytes(8) + b"\x02")
+        + (b"\x01\x01c" + bytes(16) + b"\x01" + bytes(15) + b"\x05" + b"\x00")  # none has been given back
+        + PRODUCERS,
+        14,
+    ),
 ]
 
 
 class TestFormatsThatNoServerHereWrites:
     @pytest.mark.parametrize(("kind", "body", "version"), EVERY_TYPE)
-    def test_every_type_in_pieces(self, kind: ValueType, body: bytes, version: int) -> None:
+    def test_s16_every_type_in_pieces(self, kind: ValueType, body: bytes, version: int) -> None:
         data = signed_file(b"\xfe\x01" + bytes([kind]) + b"\x01k" + body + b"\x00\x04next\x01v", version)
         whole = events_of(data)
         assert [entry.key for entry in entries_of(data)] == [b"k", b"next"]
@@ -281,7 +293,7 @@ class TestDamage:
             (b"REDIS0000", "version 0", 9),
             (b"REDISabcd", "not an RDB file", 9),
             (b"*1\r\n$4\r\nPING", "not an RDB file", 9),
-            (signed_file(b"\x1a\x01k\x01v", 13), "type 26 .streams of Redis 8.6", 12),
+            (signed_file(b"\x1c\x01k\x01v", 14), "type 28 .arrays of Redis 8.8", 12),
             (signed_file(b"\x22\x01k\x01v", 15), "type 34 cannot", 12),
             (signed_file(b"\xf3\x01k\x01v", 12), "243 begins nothing", 10),
             (signed_file(b"\x06\x01k\x81\x00\x00\x00\x00\x00\x04\x04\x01"), "module type AAAAAAAEB", 21),
@@ -306,7 +318,7 @@ class TestDamage:
         reader = FileReader()
         found = []
         with pytest.raises(RdbError):
-            for event in reader.feed(signed_file(b"\x00\x01k\x01v\x1a\x01l\x01v")):
+            for event in reader.feed(signed_file(b"\x00\x01k\x01v\x1c\x01l\x01v")):
                 found.append(event)
         assert found == [Header(10, False), Entry(0, b"k", b"v", None, None, None, 5)]
 

@@ -61,11 +61,11 @@ def read_back(wire: Wire) -> Any:
 class TestWithTheRealServers:
     @settings(max_examples=150, deadline=None)
     @given(value=values)
-    def test_ours_is_restored_there_and_theirs_here(
-        self, valkey: RealServer, redis_server: RealServer | None, value: Value
+    def test_s16_ours_is_restored_there_and_theirs_here(
+        self, real_servers: dict[str, RealServer], value: Value
     ) -> None:
         payload = dump_payload(value)
-        for server in filter(None, (valkey, redis_server)):
+        for server in real_servers.values():
             with Wire(server.port, protocol=2) as wire:
                 assert wire.call(b"RESTORE", b"d", b"0", payload, b"REPLACE") == b"OK"
                 assert read_back(wire) == content(value)
@@ -143,7 +143,7 @@ def mutated(body: bytes, data: st.DataObject) -> bytes:
 class TestHostilePayloads:
     @settings(max_examples=500, deadline=None)
     @given(value=values, data=st.data())
-    def test_mutations_load_or_are_refused(self, value: Value, data: st.DataObject) -> None:
+    def test_s16_mutations_load_or_are_refused(self, value: Value, data: st.DataObject) -> None:
         try:
             loaded = load_payload(signed(mutated(dump_payload(value)[:-10], data)))
         except RdbError:
@@ -185,7 +185,8 @@ class TestHostilePayloads:
             load_payload(payload)
 
     @pytest.mark.parametrize(
-        ("version", "accepted"), [(1, True), (12, True), (13, False), (79, False), (80, True), (81, False)]
+        ("version", "accepted"),
+        [(1, True), (12, True), (15, True), (16, False), (79, False), (80, True), (81, False)],
     )
     def test_versions(self, version: int, accepted: bool) -> None:
         payload = signed(b"\x00\x01v", version)
@@ -195,7 +196,7 @@ class TestHostilePayloads:
             with pytest.raises(PayloadMismatch, match="version"):
                 load_payload(payload)
 
-    @pytest.mark.parametrize("kind", [ValueType.MODULE, ValueType.MODULE_2, 8, 26, 99, 255], ids=str)
+    @pytest.mark.parametrize("kind", [ValueType.MODULE, ValueType.MODULE_2, 8, 28, 99, 255], ids=str)
     def test_unknown_types(self, kind: int) -> None:
         with pytest.raises(RdbError, match=f"type {int(kind)} "):
             load_payload(signed(bytes([kind]) + b"\x01a"))
