@@ -12,6 +12,7 @@ from anyio.abc import ByteStream, SocketAttribute, TaskStatus
 
 from anystore.pulsards import tls
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.giving_way import give_way
 from anystore.pulsards.listeners import shown_peer
 from anystore.pulsards.persistence.rdb import RdbError
 from anystore.pulsards.replication.following import Following
@@ -90,7 +91,7 @@ async def _connection(engine: Engine, following: Following) -> AsyncIterator[Byt
     """A connection to the primary, closed in any case."""
     values = engine.config.values
     with anyio.fail_after(values["repl-timeout"]):
-        stream: ByteStream = await open_tcp(following.host, following.port)
+        stream: ByteStream = await open_tcp(following.host, following.port, values["bind-source-addr"])
         try:
             peer, own = _addresses(stream)
             if values["tls-replication"]:
@@ -145,6 +146,14 @@ async def _serve_link(engine: Engine, following: Following, stream: ByteStream) 
                     following.receive(data)
                 finally:
                     engine.flush()
+                if len(data) == _PIECE:
+                    await give_way()  # there is more
+                while following.loads and not following.is_over:
+                    try:
+                        following.load_on()
+                    finally:
+                        engine.flush()
+                    await give_way()
                 came_up = came_up or following.connected
                 wake()
         except (LinkError, RdbError, *_GONE) as error:

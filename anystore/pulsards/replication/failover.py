@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("anystore.pulsards")
 
-#: Writes are held back for as long as it takes; in milliseconds.
-_AS_LONG_AS_IT_TAKES: Final = 365 * 24 * 3600 * 1000
-
 WAITING: Final = "waiting-for-sync"
 CHANGING: Final = "failover-in-progress"
 NONE: Final = "no-failover"
@@ -38,7 +35,6 @@ class Failover:
         self.deadline: int | None = None
         self._target: tuple[str, int] | None = None
         self._force = False
-        self._pause_before: tuple[int | None, bool] = (None, False)
 
     @property
     def in_progress(self) -> bool:
@@ -67,9 +63,7 @@ class Failover:
         self._target, self._force = target, force
         self.deadline = None if timeout is None else now + timeout
         self.state = WAITING
-        pause = self._engine.pause
-        self._pause_before = (pause.until, pause.everything)
-        pause.start(now + _AS_LONG_AS_IT_TAKES, False)
+        self._engine.pause.hold_writes(self)
         if self.deadline is not None:
             self._engine.keyspace.falls_due(self.deadline)
         self._replication.followers.ask = True
@@ -132,9 +126,4 @@ class Failover:
         following = self._replication.following
         if following is not None:
             following.failover = False
-        until, everything = self._pause_before
-        pause = self._engine.pause
-        if until is None or until <= self._engine.keyspace.now:
-            pause.stop()
-        else:
-            pause.until, pause.everything = until, everything
+        self._engine.pause.release_writes(self)

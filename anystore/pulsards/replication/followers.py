@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from anystore.pulsards.replication.transfer import Transfer
 from anystore.resp.pack import pack_command
 
 if TYPE_CHECKING:
@@ -14,48 +15,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("anystore.pulsards")
 
-#: Bytes of an image that are made in one turn at first, at least and at most, and how long that may take.
-_SLICE: Final = 16 * 1024
-_SMALLEST: Final = 1024
-_LARGEST: Final = 256 * 1024
-_SLICE_NS: Final = 2_000_000
-#: Bytes that may wait for the replica to take them.
-_AHEAD: Final = 1024 * 1024
 _PING: Final = pack_command([b"PING"])
 _GETACK: Final = pack_command([b"REPLCONF", b"GETACK", b"*"])
-
-
-class Image(Protocol):
-    """All data as they were at one moment, in the form of an RDB file, handed out in slices."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether everything has been handed out."""
-
-    def next_slice(self, limit_bytes: int) -> bytes:
-        """The next bytes, about so many."""
-
-    def cancel(self) -> None:
-        """It is not needed any more."""
 
 
 class Follower:
     """One replica: what it said of itself, how far it is, and what it is still to get."""
 
     __slots__ = (
-        *("acked", "acked_at", "address", "fsynced", "gathered", "image", "image_only", "is_online"),
-        *(
-            "mark",
-            "moved_at",
-            "pending",
-            "slice_bytes",
-            "pending_bytes",
-            "port",
-            "session",
-            "syncing",
-            "takes_marks",
-            "version",
-        ),
+        *("acked", "acked_at", "address", "fsynced", "image_only", "is_online", "moved_at", "pending"),
+        *("pending_bytes", "port", "session", "syncing", "takes_marks", "transfer", "version", "waiting"),
+        *("wants_functions", "wants_keys"),
     )
 
     def __init__(self, session: Session) -> None:
@@ -66,6 +36,8 @@ class Follower:
         self.version = b""
         #: It wants an image and nothing after it.
         self.image_only = False
+        #: What the image is to hold.
+        self.wants_keys = self.wants_functions = True
         #: Whether it can do with an image whose size is not said before.
         self.takes_marks = False
         #: The offsets up to which it has said that it has the stream in its data, and on its disk; -1 for never.
@@ -76,11 +48,9 @@ class Follower:
         self.syncing = False
         #: It gets the stream.
         self.is_online = False
-        self.image: Image | None = None
-        self.slice_bytes = _SLICE
-        #: What follows the image, where its size was not said; and the slices so far, where it has to be.
-        self.mark: bytes | None = None
-        self.gathered: list[bytes] | None = None
+        #: It has asked for an image, and that has not begun yet; the image while it is under way.
+        self.waiting = False
+        self.transfer: Transfer | None = None
         #: What came of the stream since the image.
         self.pending: list[bytes] = []
         self.pending_bytes = 0
@@ -97,7 +67,12 @@ class Follower:
         """What INFO says of it."""
         if self.is_online:
             return "online"
-        return "send_bulk" if self.gathered is None else "wait_bgsave"
+        return "wait_bgsave" if self.is_promised else "send_bulk"
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether it is to get an image of which nothing has been sent yet."""
+        return self.waiting or (self.transfer is not None and self.transfer.gathers)
 
     @property
     def host(self) -> str:
@@ -107,11 +82,6 @@ class Follower:
         host, _, _ = self.session.address.rpartition(":")
         return host.strip("[]")
 
-    @property
-    def wants_slice(self) -> bool:
-        """Whether there is more of the image, and it can take it."""
-        return self.image is not None and self.session.unsent_bytes < _AHEAD
-
     def lag(self, now: int) -> int:
         """Seconds since it was heard of."""
         return max(0, now - self.acked_at) // 1000
@@ -120,7 +90,7 @@ class Follower:
         """The stream goes on."""
         if self.is_online:
             self.session.feed(data)
-        else:
+        elif not self.waiting:
             self.pending.append(data)
             self.pending_bytes += len(data)
 
@@ -132,49 +102,12 @@ class Follower:
             self.pending.clear()
             self.pending_bytes = 0
 
-    def start_image(self, image: Image, mark: bytes | None) -> None:
-        """Send an image, with a `mark` of 40 bytes behind it, or its size in front of it."""
-        self.syncing, self.image, self.mark = True, image, mark
-        self.gathered = [] if mark is None else None
-        self.moved_at = self.session.engine.keyspace.now
-        if mark is not None:
-            self.session.feed(b"$EOF:%b\r\n" % mark)
-
-    def send_slice(self) -> None:
-        """Make the next slice of the image, and send it unless all has to be there first."""
-        image = self.image
-        if image is None:
-            return
-        engine = self.session.engine
-        begun = engine.elapsed_ns()
-        data = image.next_slice(self.slice_bytes)
-        # Everybody else waits for it: what a slice can hold is what fits in the time.
-        fitting = self.slice_bytes * _SLICE_NS // max(1, engine.elapsed_ns() - begun)
-        self.slice_bytes = max(_SMALLEST, self.slice_bytes // 2, min(fitting, 2 * self.slice_bytes, _LARGEST))
-        self.moved_at = engine.keyspace.now
-        if self.gathered is not None:
-            self.gathered.append(data)
-        elif data:
-            self.session.feed(data)
-        if not image.finished:
-            return
-        self.image = None
-        if self.image_only:
-            self.session.closing = True
-        if self.gathered is not None:
-            whole, self.gathered = b"".join(self.gathered), None
-            self.session.feed(b"$%d\r\n" % len(whole))
-            self.session.feed(whole)
-            self.go_online()
-        elif self.mark is not None:
-            # It looks for the mark at the end of what it reads: nothing may follow until it has said that it found it.
-            self.session.feed(self.mark)
-
     def drop(self) -> None:
         """Forget what it was to get."""
-        if self.image is not None:
-            self.image.cancel()
-            self.image = None
+        transfer, self.transfer = self.transfer, None
+        if transfer is not None:
+            transfer.remove(self)
+        self.waiting = False
         self.pending.clear()
         self.pending_bytes = 0
 
@@ -212,6 +145,7 @@ class Followers:
     def remove(self, follower: Follower) -> None:
         """One has gone; nothing happens if it did not follow."""
         if self._attached.pop(follower, follower) is None:
+            self._engine.statistics.bytes_to_replicas -= follower.session.unsent_bytes
             follower.drop()
             logger.info("the replica %s:%d has gone", follower.host, follower.port)
             if not self._attached:
@@ -228,6 +162,12 @@ class Followers:
                 self._engine.statistics.output_limit_disconnections += 1
                 self._engine.close_session(follower.session)
 
+    @property
+    def bytes_sent(self) -> int:
+        """How many bytes of images and of the stream they have taken. O(replicas)."""
+        unsent = sum(follower.session.unsent_bytes for follower in self._attached)
+        return max(0, self._engine.statistics.bytes_to_replicas - unsent)
+
     def disconnect(self) -> None:
         """Close the connection to each of them, so that they ask anew what there is."""
         for follower in self:
@@ -239,7 +179,7 @@ class Followers:
         if fsynced is not None:
             follower.fsynced = max(follower.fsynced, fsynced)
         follower.acked_at = self._engine.keyspace.now
-        if follower.syncing and follower.image is None and follower.gathered is None:
+        if follower.syncing and not follower.waiting and follower.transfer is None:
             follower.go_online()
         self.on_ack()
 
@@ -265,9 +205,9 @@ class Followers:
         values = self._engine.config.values
         due: list[int] = [] if not pings else [self._pinged_at + values["repl-ping-replica-period"] * 1000]
         for follower in self._attached:
-            if follower.session.closing:
+            if follower.session.closing or follower.waiting:
                 continue
-            if follower.wants_slice:
+            if follower.transfer is not None and follower.transfer.wants_slice:
                 return self._engine.keyspace.now
             due.append(self._heard_of(follower) + values["repl-timeout"] * 1000 + 1)
         return min(due, default=None)
@@ -276,11 +216,15 @@ class Followers:
         """Send slices of images, and close those that were not heard of for too long."""
         now = self._engine.keyspace.now
         timeout = self._engine.config.values["repl-timeout"] * 1000
+        transfers = dict.fromkeys(item.transfer for item in self if not item.session.closing)
+        for transfer in transfers:
+            if transfer is not None and transfer.wants_slice:
+                transfer.send_slice()
         for follower in self:
-            if follower.session.closing:
+            if follower.session.closing or follower.waiting:
                 continue
-            if follower.wants_slice:
-                follower.send_slice()
+            if follower.transfer is not None and follower.transfer.can_take(follower):
+                follower.moved_at = now  # it is not for this one that the image does not go on
             elif now - self._heard_of(follower) > timeout:
                 logger.warning(
                     "the replica %s:%d was not heard of and is let go", follower.host, follower.port
@@ -295,7 +239,7 @@ class Followers:
             return None
         self._pinged_at = now
         for follower in self._attached:
-            if follower.gathered is not None:
+            if follower.is_promised:
                 follower.session.feed(b"\n")
         return _PING
 

@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from anystore.pulsards.applying import Applier
-from anystore.pulsards.identity import REDIS_VERSION
+from anystore.pulsards.identity import VALKEY_VERSION
+from anystore.pulsards.persistence.loading import Progress
 from anystore.pulsards.replication.incoming_image import IncomingImage
 from anystore.pulsards.replication.link import (
     Continued,
@@ -20,10 +21,11 @@ from anystore.pulsards.replication.link import (
     LinkEvent,
     StreamCommand,
 )
+from anystore.pulsards.replication.stored_image import StoredImage
 from anystore.resp.types import ErrorReply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from anystore.pulsards.engine import Engine
     from anystore.pulsards.replication.replication import Replication
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("anystore.pulsards")
 
-#: How often a replica says how far it is, in milliseconds.
+#: How often a replica says how far it is, or while everything comes that it is there, in milliseconds.
 _ACK_PERIOD: Final = 1000
 
 
@@ -54,7 +56,9 @@ class Following:
         self.session: Session | None = None
         #: Called when there is something to send, or the link is to be closed.
         self.wake: Callable[[], None] = _nobody
-        self.image: IncomingImage | None = None
+        self.image: IncomingImage | StoredImage | None = None
+        #: What the link has to say, as far as it was not asked for yet.
+        self._events: Iterator[LinkEvent] = iter(())
         self.image_size: int | None = None
         self.image_read = 0
         #: When something came last, and since when there has been no link, in milliseconds since 1970.
@@ -65,6 +69,18 @@ class Following:
         self._held: list[bytes] = []  # bytes of a transaction that has not ended yet
         self._acked_at = 0
         self._connecting = False
+        #: The progress of an image for which everything else had to go; None where it comes beside that.
+        self._loading: Progress | None = None
+
+    @property
+    def loads_beside(self) -> bool:
+        """Whether an image is coming while the data of before are still there."""
+        return isinstance(self.image, IncomingImage) and self._loading is None
+
+    @property
+    def loads(self) -> bool:
+        """Whether an image is loaded from its file: nothing is received meanwhile, but `load_on` called."""
+        return isinstance(self.image, StoredImage) and self.image.is_loading
 
     @property
     def connected(self) -> bool:
@@ -103,7 +119,7 @@ class Following:
                 password=values["masterauth"],
                 port=values["replica-announce-port"] or self._engine.port,
                 address=values["replica-announce-ip"],
-                version=REDIS_VERSION,
+                version=VALKEY_VERSION,
                 history=history.id if known else None,
                 offset=history.offset,
                 failover=self.failover,
@@ -120,14 +136,33 @@ class Following:
         link = self.link
         assert link is not None, "bytes come by a link"
         self._engine.start_turn()
+        self._events = link.receive(data)
+        self._engine.statistics.bytes_from_primary += len(data)
+        self._take_events(link)
+
+    def load_on(self) -> None:
+        """Load some more of an image while `loads`; behind it comes what has been received with its end.
+
+        Follow with `Engine.flush`. Raises `LinkError`, as `receive` does.
+        """
+        link, image = self.link, self.image
+        assert link is not None, "an image came by a link"
+        assert isinstance(image, StoredImage), "only those are loaded from a file"
+        self._engine.start_turn()
+        self.heard_at = self._engine.keyspace.now
+        if image.step():
+            self._taken_over(image)
+            self._take_events(link)
+
+    def _take_events(self, link: Link) -> None:
         self.heard_at = self._engine.keyspace.now
         if self.session is not None:
             self.session.last_active = self.heard_at
         try:
-            for event in link.receive(data):
+            for event in self._events:
                 self._take(event)
-                if self._replication.following is not self:
-                    return  # something that came has made an end of it
+                if self._replication.following is not self or self.loads:
+                    return  # something that came has made an end of it, or takes its time
         except LinkError:
             if self.failover and link.stage == "asking":
                 self._replication.failover.rejected()
@@ -151,7 +186,11 @@ class Following:
         if self.connected:
             self.down_since = self._engine.keyspace.now
         self.link = None
-        self.image = None
+        self._events = iter(())
+        image, self.image = self.image, None
+        if isinstance(image, StoredImage):
+            image.cancel()
+        self._end_loading()
         self._applier = None
         self._held.clear()
         if self.session is not None:
@@ -173,13 +212,20 @@ class Following:
         elif isinstance(event, ImagePart):
             assert self.image is not None, "an image begins before its parts come"
             self.image_read += len(event.data)
+            if self._loading is not None:
+                self._loading.advance(len(event.data))
             self.image.feed(event.data)
         elif isinstance(event, FullResync):
             logger.info("everything comes anew from %s:%d", self.host, self.port)
-            self.image = IncomingImage(self._engine, event.history, event.offset)
+            stored = self._engine.config.values["repl-diskless-load"] == "disabled"
+            self.image = (StoredImage if stored else IncomingImage)(self._engine, event.history, event.offset)
             self.image_size, self.image_read = None, 0
+            self._acked_at = self._engine.keyspace.now
+            self._engine.keyspace.falls_due(self._acked_at + _ACK_PERIOD)
         elif isinstance(event, ImageSize):
             self.image_size = event.size
+            if isinstance(self.image, IncomingImage):
+                self._make_room()
         elif isinstance(event, Continued):
             self._continue(event.history)
         elif isinstance(event, ImageEnd):
@@ -190,12 +236,33 @@ class Following:
         self._replication.continued(history)
         self._begin_stream(self.selected)
 
+    def _make_room(self) -> None:
+        """Let what is here go before the image comes, where it has been asked for to have only one of them in memory."""
+        engine = self._engine
+        mode = engine.config.values["repl-diskless-load"]
+        is_empty = not any(database.data for database in engine.keyspace.databases)
+        if mode == "flush-before-load" or (mode == "on-empty-db" and is_empty):
+            self._replication.empty()
+            self._loading = Progress(engine, f"the data of {self.host}:{self.port}", self.image_size or 0)
+            engine.start_loading(self._loading)
+
+    def _end_loading(self) -> None:
+        if self._loading is not None:
+            self._loading = None
+            self._engine.stop_loading()
+
     def _take_over(self) -> None:
-        image, self.image = self.image, None
+        image = self.image
         assert image is not None, "an image ends after it began"
         image.finish()
+        if isinstance(image, IncomingImage):
+            self._taken_over(image)
+
+    def _taken_over(self, image: IncomingImage | StoredImage) -> None:
+        self.image = None
+        self._end_loading()
         self._replication.replaced(image.history, image.offset)
-        self._engine.serve_waiters()
+        self._engine.waiting.serve()
         self._begin_stream(image.selected)
         self.acknowledge()
 
@@ -262,7 +329,8 @@ class Following:
         if self.link is None or self.is_over:
             return None
         silent = self.heard_at + self._engine.config.values["repl-timeout"] * 1000 + 1
-        return int(min(silent, self._acked_at + _ACK_PERIOD) if self.connected else silent)
+        says = self.connected or self.image is not None
+        return int(min(silent, self._acked_at + _ACK_PERIOD) if says else silent)
 
     def run_due(self) -> None:
         """Say how far this server is, once a second, and give up a primary that says nothing."""
@@ -273,8 +341,13 @@ class Following:
             logger.warning("the primary %s:%d says nothing: the link is closed", self.host, self.port)
             if self.session is not None:
                 self._engine.close_session(self.session)
-        elif self.connected and now - self._acked_at >= _ACK_PERIOD:
-            self.acknowledge()
+        elif now - self._acked_at >= _ACK_PERIOD:
+            if self.connected:
+                self.acknowledge()
+            elif self.image is not None:
+                self._acked_at = now
+                self.link.send_sign_of_life()
+                self.wake()
 
 
 def _nobody() -> None:

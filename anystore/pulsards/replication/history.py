@@ -8,19 +8,12 @@ Source: "Redis replication", the section on replication IDs; `PSYNC` since 2.8, 
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from anystore.pulsards.replication.backlog import Backlog
 
 #: The second name where there is none.
 NO_ID: Final = b"0" * 40
-_ID: Final = re.compile(rb"[0-9a-zA-Z]{40}")
-
-
-def is_replication_id(text: bytes) -> bool:
-    """Whether this can be the name of a history."""
-    return _ID.fullmatch(text) is not None
 
 
 class History:

@@ -75,7 +75,8 @@ class IncomingImage:
         except CommandError as error:
             reason = error.message.decode("utf-8", "replace")
             raise RdbError(f"its functions cannot be loaded: {reason}") from None
-        engine.keyspace.take_over(self._beside)
+        lazily = engine.config.values["replica-lazy-flush"]
+        engine.keyspace.take_over(self._beside, engine.leavings if lazily else None)
         engine.tracking.flushed()
         engine.append_only.restart()
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from anystore.pulsards.replication.history import is_replication_id
+from anystore.pulsards.persistence.place import is_replication_id
 from anystore.pulsards.replication.stream_parser import StreamError, StreamParser
 from anystore.resp.pack import pack_command
 
@@ -219,7 +219,7 @@ class Link:
         self.stage = "asking"
 
     def _answer(self, line: bytes) -> LinkEvent:
-        words = line.split()
+        words = line.split() or [b""]  # a line of nothing but spaces is an answer, too, and a wrong one
         if words[0] == b"+FULLRESYNC" and len(words) == 3 and is_replication_id(words[1]):
             try:
                 offset = int(words[2])

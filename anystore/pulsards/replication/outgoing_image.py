@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from anystore.pulsards.identity import REDIS_VERSION
+from anystore.pulsards.persistence.place import Place
 from anystore.pulsards.persistence.rdb import FileWriter, lowest_version
 from anystore.pulsards.persistence.snapshot import Snapshot
 
@@ -13,21 +14,25 @@ _FIRST_VALKEY: Final = 9
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
-    from anystore.pulsards.replication.followers import Image
     from anystore.pulsards.replication.history import History
+    from anystore.pulsards.replication.transfer import Image, Kind
 
 
-def new_image(engine: Engine, history: History, selected: int, version: bytes) -> Image:
-    """An image of all data as they are now, which is where the stream is now, in the database `selected`.
+def reads_valkeys_form(version: bytes) -> bool:
+    """Whether a replica reads files of Valkey's own kind, by the version that it has told.
 
-    `version` is what the replica said of itself: only Valkey's, from 8.0 on, and pulsards do.
+    Only Valkey, from 8.0 on, and pulsards tell one.
     """
     major, _, _ = version.partition(b".")
-    for_valkey = major.isdigit() and int(major) >= _FIRST_VALKEY
+    return major.isdigit() and int(major) >= _FIRST_VALKEY
+
+
+def new_image(engine: Engine, history: History, selected: int, kind: Kind) -> Image:
+    """An image of what is wanted as it is now, which is where the stream is now, in the database `selected`."""
     return Snapshot(
         engine,
         FileWriter(
-            lowest_version(engine.keyspace, for_valkey),
+            lowest_version(engine.keyspace, kind.for_valkey),
             checksum=engine.config.values["rdbchecksum"],
             compress=engine.config.values["rdbcompression"],
             limits=engine.config.encoding_limits,
@@ -36,9 +41,9 @@ def new_image(engine: Engine, history: History, selected: int, version: bytes) -
             b"redis-ver": REDIS_VERSION,
             b"redis-bits": b"64",
             b"ctime": b"%d" % (engine.keyspace.now // 1000),
-            b"repl-stream-db": b"%d" % selected,
-            b"repl-id": history.id,
-            b"repl-offset": b"%d" % history.offset,
+            **Place(history.id, history.offset, selected).fields(),
             b"aof-base": b"0",
         },
+        keys=kind.keys,
+        functions=kind.functions,
     )

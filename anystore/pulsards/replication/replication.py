@@ -9,18 +9,19 @@ Source: "Redis replication" and redis.conf of Redis 7.4; behaviour held against 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.persistence.aof import LogError
+from anystore.pulsards.persistence.place import Place
 from anystore.pulsards.propagation import Unit, encode_unit
 from anystore.pulsards.replication.disk_progress import DiskProgress
 from anystore.pulsards.replication.failover import Failover
 from anystore.pulsards.replication.followers import Follower, Followers
 from anystore.pulsards.replication.following import Following
 from anystore.pulsards.replication.history import History
-from anystore.pulsards.replication.outgoing_image import new_image
+from anystore.pulsards.replication.images import Images
 from anystore.pulsards.replication.waiting import ReplicaWaits
 from anystore.pulsards.script_flags import declared_flags
 from anystore.resp.types import NO_REPLY, ErrorReply, SimpleString
@@ -48,12 +49,13 @@ class Replication:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.history = History(self._new_id())
+        self.history = History(self.new_id())
         self.followers = Followers(engine)
         self.following: Following | None = None
         self.failover = Failover(engine, self)
         self.waits = ReplicaWaits(self)
         self.followers.on_ack = self._acknowledged
+        self.images = Images(engine, self)
         #: The database that the stream has selected, as far as this server writes it; -1 for none yet.
         self.selected = -1
         #: Told when another primary is to be followed, or none: by whoever opens the connections.
@@ -64,7 +66,8 @@ class Replication:
         self._max_lag = 10
         self._read_only = self._serves_stale = True
 
-    def _new_id(self) -> bytes:
+    def new_id(self) -> bytes:
+        """A name for a history, or a mark, which nobody else has."""
         return b"%040x" % self._engine.random.getrandbits(160)
 
     def fsynced_offset(self) -> int | None:
@@ -146,6 +149,38 @@ class Replication:
         """Whether the offset says what is in the data: it has been counted."""
         return self.history.backlog is not None
 
+    @property
+    def place(self) -> Place | None:
+        """Where in which history the data are, for a file that holds them; None where nobody has counted."""
+        if not self.has_history:
+            return None
+        # A stream that goes on with a SELECT, as one that has not selected any database does, may as well say 0.
+        selected = max(0, self.selected) if self.following is None else self.following.selected
+        return Place(self.history.id, self.history.offset, selected)
+
+    def resume(self, place: Place, removed: Sequence[tuple[int, bytes]] = ()) -> None:
+        """The data were loaded from a file that says where they are: go on from there, if nobody has counted yet.
+
+        A replica asks its primary for what follows. A primary begins a history of its own, but whoever has all that it
+        has itself may go on with it: so the stream begins with what was `removed` since, keys by their database. O(N) in
+        these.
+        """
+        if self.has_history or place.selected >= len(self._engine.keyspace.databases):
+            return
+        self.history.replace(place.id, place.offset)
+        if self.following is not None:
+            self.following.selected = place.selected
+            self.history.keep(self._engine.config.values["repl-backlog-size"])
+            return
+        self.history.fork(self.new_id())
+        self.history.keep(self._engine.config.values["repl-backlog-size"])
+        self._engine.propagation.add_sink(self._write)
+        self.selected = -1
+        self.followers.left_at = self._engine.keyspace.now
+        self._engine.keyspace.falls_due(self.followers.left_at)
+        for database, key in removed:
+            self._write([(database, [b"DEL", key])])
+
     def follow(self, host: str, port: int, *, failover: bool = False) -> None:
         """Become the replica of a server, with the data that there are until it says what it has.
 
@@ -178,7 +213,7 @@ class Replication:
         keyspace.follows = False
         keyspace.falls_due(keyspace.now)
         # Who follows here has to learn of the new name; whoever has the data so far goes on where it was.
-        self.history.fork(self._new_id())
+        self.history.fork(self.new_id())
         self.followers.disconnect()
         self.followers.left_at = keyspace.now
         self.selected = -1
@@ -208,6 +243,15 @@ class Replication:
             self.followers.disconnect()
         self.history.keep(self._engine.config.values["repl-backlog-size"])
         self._linked()
+
+    def empty(self) -> None:
+        """The data go, and with them what they were of a history: those of the primary are about to come."""
+        engine = self._engine
+        self.followers.disconnect()
+        self.history.backlog = None
+        engine.keyspace.flush_all(engine.leavings if engine.config.values["replica-lazy-flush"] else None)
+        engine.libraries.flush()
+        engine.tracking.flushed()
 
     def replaced(self, history: bytes, offset: int) -> None:
         """The data are now those of the primary, at this offset of its history."""
@@ -283,19 +327,12 @@ class Replication:
         logger.info("the replica %s:%d gets everything", follower.host, follower.port)
         if self.history.backlog is None:
             # Nobody has counted what happened until now, so it is no history that anybody could go on with.
-            self.history.begin(self._new_id())
+            self.history.begin(self.new_id())
             self.history.keep(self._engine.config.values["repl-backlog-size"])
             self._engine.propagation.add_sink(self._write)
-        self.selected = -1
         self.followers.add(follower)
-        selected = 0 if self.following is None else self.following.selected
-        image = new_image(self._engine, self.history, selected, follower.version)
-        if not old:
-            follower.session.push_reply(
-                SimpleString(b"FULLRESYNC %b %d" % (self.history.id, self.history.offset))
-            )
-        marked = follower.takes_marks and self._engine.config.values["repl-diskless-sync"]
-        follower.start_image(image, self._new_id() if marked else None)
+        follower.syncing = True
+        self.images.ask(follower, old)
 
     def forget(self, session: Session) -> None:
         """A client has gone, which may have been a replica."""
@@ -307,6 +344,7 @@ class Replication:
     def _acknowledged(self) -> None:
         self.waits.try_all()
         self.failover.acknowledged()
+        self._engine.ending.acknowledged()
 
     # What falls due
 
@@ -316,9 +354,14 @@ class Replication:
         if question is not None and self.following is None:
             self._feed(question)
 
+    @property
+    def _pings(self) -> bool:
+        """Whether it is for this server to show that it is alive. A stream that is to come to its end does not go on so."""
+        return self.following is None and not self._engine.ending.in_progress
+
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
-        due = [self.followers.next_due(self.following is None), self.failover.deadline]
+        due = [self.followers.next_due(self._pings), self.failover.deadline, self.images.next_due()]
         if self.following is not None:
             due.append(self.following.next_due())
         else:
@@ -338,14 +381,15 @@ class Replication:
         if self.following is not None:
             self.following.run_due()
         else:
-            ping = self.followers.take_ping()
+            ping = self.followers.take_ping() if self._pings else None
             if ping is not None:
                 self._feed(ping)
             ends = self._backlog_ends()
             if ends is not None and ends <= self._engine.keyspace.now:
                 self._engine.propagation.remove_sink(self._write)
-                self.history.begin(self._new_id())
+                self.history.begin(self.new_id())
                 self.history.backlog = None
+        self.images.run_due()
         self.followers.run_due()
         self.failover.run_due()
 

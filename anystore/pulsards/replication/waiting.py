@@ -65,7 +65,7 @@ class ReplicaWaits:
             return now
         engine = ctx.engine
         deadline = engine.keyspace.now + timeout if timeout else None
-        engine.park(ReplicaWaiter(ctx.session, deadline, self, reply, enough))
+        engine.waiting.park(ReplicaWaiter(ctx.session, deadline, self, reply, enough))
         self._replication.followers.ask = True
         return NO_REPLY
 

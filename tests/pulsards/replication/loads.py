@@ -68,7 +68,9 @@ def contents(client: RealClient) -> dict[str, Any]:
         client.execute("SELECT", index)
         for key in sorted(client.execute("KEYS", "*")):
             kind = client.execute("TYPE", key).decode()
-            found[f"{index}:{key!r}"] = (kind, value(client, kind, key), client.execute("PEXPIRETIME", key))
+            held, when = value(client, kind, key), client.execute("PEXPIRETIME", key)
+            if when != -2:  # else it has expired since it was listed
+                found[f"{index}:{key!r}"] = (kind, held, when)
     client.execute("SELECT", 0)
     found["functions"] = sorted(map(repr, client.execute("FUNCTION", "LIST", "WITHCODE")))
     return found
@@ -87,12 +89,19 @@ def value(client: RealClient, kind: str, key: bytes) -> Any:
     if kind == "hash":
         fields = client.execute("HGETALL", key)
         return sorted(zip(fields[::2], fields[1::2], strict=True))
-    groups = [[group[1], group[5], group[7]] for group in client.execute("XINFO", "GROUPS", key)]
+    shown_groups = client.execute("XINFO", "GROUPS", key)
+    if not isinstance(shown_groups, list):
+        return None  # it has expired
+    groups = [[group[1], group[5], group[7]] for group in shown_groups]
     pending = [client.execute("XPENDING", key, group[0], "-", "+", "1000") for group in groups]
     shown = [[entry[:2] + entry[3:] for entry in entries] for entries in pending]
     return [client.execute("XRANGE", key, "-", "+"), groups, shown]
 
 
+#: A script of many effects, some of which are not the same everywhere, in one unit.
+MANY = "for i = 1, 5 do redis.call('RPUSH', KEYS[1], ARGV[1] * i); redis.call('SADD', KEYS[2], i) end; " + (
+    "redis.call('SPOP', KEYS[2], 2); return redis.call('LTRIM', KEYS[1], -20, -1)"
+)
 LIBRARY = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
 
 
@@ -121,9 +130,32 @@ def seed() -> list[tuple[Argument, ...]]:
     ]
 
 
-def changes(source: random.Random, count: int) -> Iterable[tuple[Argument, ...]]:
-    """Commands of every kind that a stream has to tell in another way, or as a unit, or as it is."""
+def field_changes(source: random.Random) -> list[tuple[Argument, ...]]:
+    """A hash of which fields expire, soon or late, by a command or a script, or not any more."""
+    key, fields = f"fields:{source.randrange(9)}", ("FIELDS", "2", "a", "b")
+    script = "redis.call('HSET', KEYS[1], 'c', ARGV[1]); return redis.call('HPEXPIRE', KEYS[1], 3, 'FIELDS', 1, 'c')"
+    return [
+        ("HSET", key, "a", source.random(), "b", source.randrange(99)),
+        source.choice(
+            [
+                ("HPEXPIRE", key, str(source.choice((1, 40, 900_000))), *fields),
+                ("HEXPIRE", key, "5000", *fields),
+                ("HPERSIST", key, *fields),
+                ("HDEL", key, "a", "b"),
+                ("EVAL", script, "1", key, source.random()),
+            ]
+        ),
+    ]
+
+
+def changes(source: random.Random, count: int, fields_expire: bool = False) -> Iterable[tuple[Argument, ...]]:
+    """Commands of every kind that a stream has to tell in another way, or as a unit, or as it is.
+
+    `fields_expire`: with fields of hashes that expire, which not every server knows.
+    """
     for _ in range(count):
+        if fields_expire and source.randrange(6) == 0:
+            yield from field_changes(source)
         number = source.randrange(30)
         yield from source.choice(
             [
@@ -153,6 +185,7 @@ def changes(source: random.Random, count: int) -> Iterable[tuple[Argument, ...]]
                     ("SELECT", "0"),
                 ],
                 [("EVAL", "redis.call('INCR', KEYS[1]); return redis.call('TIME')", "1", "by a script")],
+                [("EVAL", MANY, "2", f"list:{number}", f"set:{number}", source.randrange(99))],
                 [("SORT", "list", "ALPHA", "STORE", "sorted list")],
                 [("BLPOP", "list", "nothing", "1"), ("RPUSH", "list", "again")],
             ]

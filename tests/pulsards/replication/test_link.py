@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -134,6 +135,7 @@ class TestWhatItSays:
         (b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC x 1\r\n", "answered PSYNC"),
         (b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC " + ID + b" x\r\n", "answered PSYNC"),
         (b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+CONTINUE\r\n", "answered PSYNC"),  # of nothing
+        (b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n \t\r\n", r"answered PSYNC with ' \\t'"),
         (
             b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n+FULLRESYNC " + ID + b" 1\r\n-ERR no memory\r\n",
             "instead of its data",
@@ -193,3 +195,70 @@ def test_commands_and_their_bytes_add_up_to_the_stream(
 def test_what_no_primary_writes_is_refused(data: bytes) -> None:
     with pytest.raises(StreamError):
         StreamParser().feed(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"*2147483647\r\n$1\r\na\r\n",
+        b"*1048576\r\n" + b"$0\r\n\r\n" * 100,
+        b"*4294967295\r\n$9223372036854775807\r\nabc",
+        pack_command([b"PING"]) * 100 + b"*1000000\r\n$",
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+def test_s16_a_command_that_announces_more_than_comes_takes_no_memory(data: bytes, piece: int) -> None:
+    parser = StreamParser()
+    tracemalloc.start()
+    try:
+        for start in range(0, len(data), piece):
+            parser.feed(data[start : start + piece])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
+    assert 0 < parser.pending <= len(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"*99999999999999999999\r\n",
+        b"*2147483647\r\n*2147483647\r\n",
+        b"*1\r\n%2147483647\r\n",
+        b"*2147483647\r\n$-1\r\n",
+        b"*2147483647\r\n$" + b"1" * 40,
+    ],
+)
+def test_s16_a_count_that_no_primary_writes_is_refused(data: bytes) -> None:
+    parser = StreamParser()
+    with pytest.raises(StreamError):
+        for start in range(len(data)):
+            parser.feed(data[start : start + 1])
+
+
+@pytest.mark.parametrize("piece", [1000, 4096, 70_001, 10_000_000])
+def test_commands_of_many_arguments_and_values_that_look_like_them(piece: int) -> None:
+    lies = b"*99999\r\n$1\r\n%2147483647\r\n"
+    commands = [
+        [b"SET", b"a", lies * 500],
+        [b"RPUSH", b"l", *(b"%d" % number for number in range(12_000))],
+        [b"SET", b"b", lies],
+        [b"MSET", *([b"k", lies] * 20_000)],
+        [b"RPUSH", b"l", *[b""] * 9_999],
+        [b"PING"],
+    ]
+    data = b"".join(pack_command(command) for command in commands)
+    parser = StreamParser()
+    found = [
+        item for start in range(0, len(data), piece) for item in parser.feed(data[start : start + piece])
+    ]
+    assert [command for command, _ in found] == commands
+    assert b"".join(raw for _, raw in found) == data
+    assert parser.pending == 0
+
+
+def test_s16_what_comes_before_a_count_that_lies_is_there_at_once() -> None:
+    parser = StreamParser()
+    whole = pack_command([b"SET", b"a", b"*99999\r\n"])
+    assert parser.feed(whole + b"*2147483647\r\n$3\r\nSET\r\n") == [([b"SET", b"a", b"*99999\r\n"], whole)]

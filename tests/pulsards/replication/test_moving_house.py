@@ -60,16 +60,19 @@ async def follow_guide(clients: dict[str, RealClient], ports: dict[str, int], li
 class Writer:
     """Counts up, where the data are: on the old server until it refuses, then on the new one."""
 
-    def __init__(self, ports: dict[str, int], number: int) -> None:
+    def __init__(self, ports: dict[str, int], number: int, passwords: dict[str, str]) -> None:
         self.key = f"written:{number}"
         self.acknowledged = 0
         self.refused = 0
         self.done = False
         self._ports = ports
+        self._passwords = passwords
 
     def run(self) -> None:
         for place in ("old", "new"):
             client = RealClient(self._ports[place])
+            if place in self._passwords:
+                client.execute("AUTH", self._passwords[place])
             try:
                 while not self.done:
                     reply = client.execute("INCR", self.key)
@@ -83,11 +86,11 @@ class Writer:
                 client.close()
 
 
-async def move(old: RealClient, new: RealClient) -> None:
+async def move(old: RealClient, new: RealClient, passwords: dict[str, str] | None = None) -> None:
     ports = {"old": old.port, "new": new.port}
     clients = {"old": old, "new": new}
     await run(old, seed())
-    writers = [Writer(ports, number) for number in range(3)]
+    writers = [Writer(ports, number, passwords or {}) for number in range(3)]
     async with anyio.create_task_group() as group:
         for writer in writers:
             group.start_soon(anyio.to_thread.run_sync, writer.run)
@@ -133,3 +136,19 @@ async def test_from_pulsards_to_a_real_server_and_no_write_is_lost(name: str, an
     with real_server(name) as real, client_of(real) as new:
         async with pulsards() as (_, old):
             await move(old, new)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("to_pulsards", [True, False])
+async def test_each_knows_the_password_of_the_other(to_pulsards: bool, anyio_backend: str) -> None:
+    """What stands under "Before": by CONFIG SET, while they run."""
+    with real_server("valkey", "--requirepass", "theirs") as real, client_of(real) as there:
+        there.execute("AUTH", "theirs")
+        there.execute("CONFIG", "SET", "masterauth", "ours")
+        async with pulsards(requirepass="ours") as (_, here):
+            await execute(here, "AUTH", "ours")
+            await execute(here, "CONFIG", "SET", "masterauth", "theirs")
+            if to_pulsards:
+                await move(there, here, {"old": "theirs", "new": "ours"})
+            else:
+                await move(here, there, {"old": "ours", "new": "theirs"})

@@ -10,7 +10,7 @@ import pytest
 from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.config import Config
 from anystore.pulsards.engine import Engine
-from anystore.pulsards.persistence.rdb import FileWriter, RdbError
+from anystore.pulsards.persistence.rdb import Entry, FileReader, FileWriter, FunctionSource, RdbError
 from anystore.pulsards.replication.link import LinkError
 from tests.pulsards.peers import EngineClient
 from tests.pulsards.replication.wires import Pair, Wire, contents, run_due
@@ -612,6 +612,44 @@ def test_an_image_and_nothing_after_it() -> None:
     assert asking.session.closing
 
 
+@pytest.mark.parametrize(
+    ("parts", "keys", "functions"),
+    [(None, 1, 1), ("functions", 0, 1), ("", 0, 0), ("functions FUNCTIONS", 0, 1)],
+)
+def test_an_image_of_a_part(parts: str | None, keys: int, functions: int) -> None:
+    client = EngineClient(clock=ManualClock())
+    client.execute("SET", "a", "1")
+    client.execute(
+        "FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+    )
+    asking = EngineClient(client.engine)
+    asking.execute("REPLCONF", "rdb-only", "1")
+    if parts is not None:
+        asking.execute("REPLCONF", "rdb-filter-only", parts)
+    asking.send("SYNC")
+    run_due(client.engine)
+    image = asking.session.take_output().partition(b"\r\n")[2]
+    reader = FileReader()
+    events = list(reader.feed(image))
+    reader.finish()
+    assert sum(isinstance(event, Entry) for event in events) == keys
+    assert sum(isinstance(event, FunctionSource) for event in events) == functions
+
+
+def test_those_who_want_other_parts_get_another_image() -> None:
+    client = EngineClient(clock=ManualClock())
+    client.execute("CONFIG", "SET", "repl-diskless-sync", "no")
+    client.execute("SET", "a", "x" * 100)
+    asking = [EngineClient(client.engine) for _ in range(3)]
+    for one, parts in zip(asking, (None, "functions", None), strict=True):
+        if parts is not None:
+            one.execute("REPLCONF", "rdb-filter-only", parts)
+        one.send("PSYNC", "?", "-1")
+    run_due(client.engine)
+    held = [b"xxxx" in one.session.take_output() for one in asking]
+    assert held == [True, False, True]
+
+
 def test_promise_a_replica_that_does_not_read_is_let_go() -> None:
     pair = Pair()
     pair.follow()
@@ -642,3 +680,36 @@ def test_started_as_a_replica() -> None:
     assert client.execute("REPLICAOF", "10.0.0.1", "6379") == b"OK Already connected to specified master"
     client.execute("REPLICAOF", "NO", "ONE")
     assert client.execute("CONFIG", "GET", "replicaof") == [b"replicaof", b""]
+
+
+def figures(client: EngineClient, section: str) -> dict[str, str]:
+    lines = client.execute("INFO", section).decode().split("\r\n")
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def test_bytes_between_servers_are_counted(pair: Pair) -> None:
+    fill(pair.primary)
+    pair.follow()
+    pair.clock.advance(2)
+    pair.primary.execute("PING")
+    sent = int(figures(pair.primary, "stats")["total_net_repl_output_bytes"])
+    received = int(figures(pair.replica, "stats")["total_net_repl_input_bytes"])
+    assert sent > 500
+    # The answers to the handshake are no part of what is replicated.
+    assert 0 < received - sent < 200
+    pair.primary.execute("SET", "a", "x" * 10000)
+    pair.wire.pump()
+    stats = figures(pair.primary, "stats")
+    assert int(stats["total_net_repl_output_bytes"]) - sent > 10000
+    assert float(stats["instantaneous_output_repl_kbps"]) > 0
+    assert float(figures(pair.replica, "stats")["instantaneous_input_repl_kbps"]) > 0
+    # What it has not taken when it goes has not been sent.
+    session = pair.wire.session
+    assert session is not None
+    pair.primary.execute("SET", "a", "y" * 10000)
+    session.hold(len(session.take_output()))
+    before = int(figures(pair.primary, "stats")["total_net_repl_output_bytes"])
+    pair.wire.cut()
+    assert int(figures(pair.primary, "stats")["total_net_repl_output_bytes"]) == before
+    pair.primary.execute("CONFIG", "RESETSTAT")
+    assert figures(pair.primary, "stats")["total_net_repl_output_bytes"] == "0"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,20 @@ import pytest
 
 from anystore.pulsards import PulsarDS
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.replication import images
+from anystore.pulsards.replication.outgoing_image import new_image
+from anystore.pulsards.replication.transfer import Kind
 from tests.faultproxy import FaultProxy
 from tests.pulsards.certificates import make_certificates
+from tests.pulsards.counting_clock import CountingClock
 from tests.pulsards.peers import RealClient
 from tests.pulsards.replication.loads import caught_up, changes, contents, execute, info, linked, seed, until
-from tests.servers import RealServer, redis_binary, run_server, valkey_binary
+from tests.servers import RealServer, binaries, run_server
 
 pytestmark = pytest.mark.anyio
 
-BINARIES = {"valkey": valkey_binary(), "redis": redis_binary()}
-THERE = [name for name, binary in BINARIES.items() if binary is not None]
+BINARIES = binaries()
+THERE = list(BINARIES)
 
 
 @pytest.fixture(params=THERE)
@@ -33,10 +37,8 @@ def real(request: pytest.FixtureRequest) -> Iterator[RealServer]:
 
 @contextmanager
 def real_server(name: str, *arguments: str) -> Iterator[RealServer]:
-    binary = BINARIES[name]
-    assert binary is not None
     with run_server(
-        binary, "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", *arguments
+        BINARIES[name], "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", *arguments
     ) as server:
         yield server
 
@@ -66,8 +68,12 @@ async def run(client: RealClient, commands: Any) -> None:
 
 
 async def same(one: RealClient, other: RealClient) -> None:
-    ours = await anyio.to_thread.run_sync(contents, one)
-    theirs = await anyio.to_thread.run_sync(contents, other)
+    """Both hold the same. Looked at again, should something have expired between the two looks."""
+    for _ in range(5):
+        ours = await anyio.to_thread.run_sync(contents, one)
+        theirs = await anyio.to_thread.run_sync(contents, other)
+        if ours == theirs:
+            return
     assert ours == theirs
 
 
@@ -262,28 +268,19 @@ async def test_with_tls(tmp_path: Path, anyio_backend: str) -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_link_that_idles_costs_nothing_but_its_signs_of_life(anyio_backend: str) -> None:
-    async with pulsards() as (server, _), pulsards() as (follower, replica):
+    clocks = CountingClock(), CountingClock()
+    async with pulsards(clock=clocks[0]) as (server, _), pulsards(clock=clocks[1]) as (_, replica):
         await execute(replica, "REPLICAOF", "127.0.0.1", server.engine.port)
         await linked(replica)
-        turns = {"primary": 0, "replica": 0}
-
-        def counted(engine: Engine, name: str) -> Callable[[], None]:
-            do_due = engine.run_due
-
-            def run_due() -> None:
-                turns[name] += 1
-                do_due()
-
-            return run_due
-
-        server.engine.run_due = counted(server.engine, "primary")  # type: ignore[method-assign]
-        follower.engine.run_due = counted(follower.engine, "replica")  # type: ignore[method-assign]
+        before = [clock.sleeps for clock in clocks]
         offset = server.engine.replication.history.offset
         await until(
             lambda: server.engine.replication.history.offset, lambda now: now >= offset + 2 * 14
         )  # two pings
-        assert turns["primary"] <= 8
-        assert turns["replica"] <= 8
+        # Each of them has something that is due, so that its timer asks for how long it may sleep after each turn.
+        woken = [clock.sleeps - slept for clock, slept in zip(clocks, before, strict=True)]
+        assert 1 <= woken[0] <= 8
+        assert woken[1] <= 8
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
@@ -307,3 +304,31 @@ async def test_a_primary_that_is_not_there_yet(anyio_backend: str) -> None:
             assert (await execute(replica, "ROLE"))[:3] == [b"slave", b"127.0.0.1", 1]
             await execute(replica, "REPLICAOF", "NO", "ONE")
             assert await execute(replica, "GET", "a") == b"1"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_real_replicas_that_come_together_share_an_image(
+    monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    """Two of the same kind get the same bytes."""
+    made: list[Kind] = []
+
+    def counted(engine: Engine, history: Any, selected: int, kind: Kind) -> Any:
+        made.append(kind)
+        return new_image(engine, history, selected, kind)
+
+    monkeypatch.setattr(images, "new_image", counted)
+    with real_server("valkey") as one, real_server("valkey") as two, client_of(one) as first:
+        with client_of(two) as second:
+            settings = {"repl_diskless_sync_delay": 100, "repl_diskless_sync_max_replicas": 2}
+            async with pulsards(**settings) as (server, here):
+                await run(here, seed())
+                for client in (first, second):
+                    await execute(client, "REPLICAOF", "127.0.0.1", server.engine.port)
+                for client in (first, second):
+                    await linked(client)
+                await run(here, changes(random.Random(4), 20))
+                await caught_up(here, first, second)
+                for client in (first, second):
+                    await same(here, client)
+                assert [kind.for_valkey for kind in made] == [True]
