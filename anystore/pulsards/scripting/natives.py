@@ -67,24 +67,24 @@ def natives_of(vm: LuaVM, version: str, instructions: int) -> dict[bytes, Any]:
         b"version": version.encode(),
         b"version_number": major << 16 | minor << 8 | patch,
         b"instructions": instructions,
-        b"abort": _guarded(vm, abort),
+        b"abort": guarded(vm, abort),
         b"call": run_command,
         b"call_many": call_many,
-        b"add_arguments": _guarded(vm, add_arguments),
-        b"check_permission": _guarded(vm, _permission_checker(vm)),
-        b"log": _guarded(vm, log),
+        b"add_arguments": guarded(vm, add_arguments),
+        b"check_permission": guarded(vm, _permission_checker(vm)),
+        b"log": guarded(vm, log),
         b"poll": _poller(vm),
-        b"set_protocol": _guarded(vm, set_protocol),
-        b"set_replication": _guarded(vm, set_replication),
-        b"sha1hex": _guarded(vm, sha1hex),
+        b"set_protocol": guarded(vm, set_protocol),
+        b"set_replication": guarded(vm, set_replication),
+        b"sha1hex": guarded(vm, sha1hex),
     }
 
 
-def _guarded(vm: LuaVM, function: Native) -> Native:
+def guarded(vm: LuaVM, function: Native) -> Native:
     """`function`, which an exception only leaves by ending the run, and which runs only if there is memory."""
     used, limit = vm.memory_used, vm.memory_limit
 
-    def guarded(*arguments: Any) -> Any:
+    def run(*arguments: Any) -> Any:
         try:
             if used() + HEADROOM > limit and not vm.has_room():
                 return _OUT_OF_MEMORY
@@ -93,7 +93,7 @@ def _guarded(vm: LuaVM, function: Native) -> Native:
             vm.failure = exception
             return _FATAL
 
-    return guarded
+    return run
 
 
 def _command_runner(vm: LuaVM) -> Native:
@@ -101,6 +101,8 @@ def _command_runner(vm: LuaVM) -> Native:
     used, limit = vm.memory_used, vm.memory_limit
 
     def raised(text: bytes, *, counted: bool) -> Any:
+        if not counted and vm.note_failure is not None:
+            vm.note_failure(text)
         with vm.unlimited():
             return vm.reply_to_lua.error(text, counted=counted), True
 

@@ -19,6 +19,7 @@ from anystore.resp.types import (
     PushReply,
     SetReply,
     SimpleString,
+    StringsReply,
     VerbatimString,
 )
 
@@ -77,7 +78,7 @@ class ReplyToLua:
             return reply
         if reply is None or reply is NULL_ARRAY:
             return None if protocol == 3 else False
-        if kind is list or kind is tuple or kind is PushReply:
+        if kind is list or kind is StringsReply or kind is tuple or kind is PushReply:
             return self._table([self(item, protocol) for item in reply])
         if kind is SimpleString:
             return self._table({b"ok": bytes(reply)})

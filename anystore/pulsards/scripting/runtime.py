@@ -66,8 +66,10 @@ class ScriptRuntime:
         version: str = "7.4.0",
         memory_limit: int = MEMORY_LIMIT,
         instructions: int = POLL_INSTRUCTIONS,
+        make_vm: Callable[..., LuaVM] = LuaVM,
     ) -> None:
-        self._new_vm: Callable[[], LuaVM] = lambda: LuaVM(
+        """`make_vm` makes the VM of what is given here, where it is to be another one."""
+        self._new_vm: Callable[[], LuaVM] = lambda: make_vm(
             should_stop=should_stop,
             check_permission=check_permission,
             log=log,

@@ -12,15 +12,19 @@ over and replies back, and seeing to it that no script brings the process down:
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from typing import Any, ClassVar, Final, NoReturn
 
-from lupa import lua51
-
+from anystore.pulsards.errors import CommandError
 from anystore.pulsards.scripting.natives import HEADROOM, natives_of
 from anystore.pulsards.scripting.replies import LuaToReply, ReplyToLua
+
+try:
+    from lupa import lua51
+except ImportError:  # where there is no wheel of it: all but scripts and functions is there without
+    lua51 = None
 
 #: Bytes that Lua may allocate. Redis sets no limit of its own; this one is twice its largest string.
 MEMORY_LIMIT: Final = 1 << 30
@@ -29,6 +33,7 @@ POLL_INSTRUCTIONS: Final = 100_000
 
 _MOST_ARGUMENTS: Final = 200  # more go as tables: the VM's stack holds 8000 values
 _REFERENCES: Final = 256
+_NO_LUA: Final = b"ERR scripts need the Python package lupa with its Lua 5.1, which is not installed"
 _OUT_OF_MEMORY: Final = (False, b"ERR not enough memory")
 
 #: Runs one command: its arguments, and the RESP version of the reply. The reply, or `CommandError`.
@@ -57,6 +62,7 @@ class LuaVM:
     `should_stop` is asked every `instructions` instructions, and ends the script by returning True.
     `check_permission` answers redis.acl_check_cmd: None for a command that there is not. `log` takes
     redis.log's level, 0 (debug) to 3 (warning), and text. `version` is what scripts see as REDIS_VERSION.
+    Raises `CommandError` where there is no Lua.
     """
 
     #: Files of `lua/` that go on from `sandbox.lua`: for a subclass to name.
@@ -72,6 +78,8 @@ class LuaVM:
         memory_limit: int = MEMORY_LIMIT,
         instructions: int = POLL_INSTRUCTIONS,
     ) -> None:
+        if lua51 is None:
+            raise CommandError(_NO_LUA)
         self.should_stop = should_stop
         self.check_permission = check_permission
         self.log = log
@@ -82,6 +90,8 @@ class LuaVM:
         #: What a native function ended the run with: an exception that is no error reply.
         self.failure: BaseException | None = None
         self.memory_limit = memory_limit
+        #: Told of calls of the server's functions with arguments that they do not take; None where nobody wants to know.
+        self.note_failure: Callable[[bytes], None] | None = None
         self._running = False
         self._collect_above = memory_limit // 4
         self._lua = lua51.LuaRuntime(
@@ -116,7 +126,7 @@ class LuaVM:
                 b"struct": load("struct", binary),
             }
         )
-        natives = table_from(natives_of(self, version, instructions))
+        natives = table_from(self._natives(version, instructions))
         base = load("base", core)
         server = load("sandbox", core, base, libraries, natives)
         for name in self.additions:
@@ -126,8 +136,13 @@ class LuaVM:
         self._lua.gccollect()
         return server
 
+    def _natives(self, version: str, instructions: int) -> dict[bytes, Any]:
+        """What Lua gets of Python, by name."""
+        return natives_of(self, version, instructions)
+
     def _load(self, name: str, *arguments: Any) -> Any:
-        source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+        source = pkgutil.get_data("anystore.pulsards.scripting", f"lua/{name}.lua")
+        assert source is not None, "only loaders that cannot read files give None"
         return self._lua.execute(source, *arguments, name=f"=\1{name}")
 
     # Scripts

@@ -37,7 +37,7 @@ class RawServer:
     """A connection to a real server that hands out replies as bytes."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
 
     def execute(self, *arguments: bytes | str | int) -> bytes:
         self._socket.sendall(hiredis.pack_command(arguments))

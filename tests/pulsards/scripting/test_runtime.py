@@ -330,6 +330,7 @@ class TestMemory:
         )
         assert run(runtime, script) == b"done"
 
+    @pytest.mark.timeout(600)
     def test_hundred_thousand_scripts_leave_nothing_behind(self) -> None:
         server = RawEngine()
         process = psutil.Process(os.getpid())
@@ -341,11 +342,15 @@ class TestMemory:
                 server.execute("EVAL", "return {#redis.call('keys', '*'), cjson.encode(ARGV)}", 0, number)
 
         evaluate(0, 2000)
-        gc.collect()
-        before = process.memory_info().rss
-        evaluate(2000, 50_000)
-        gc.collect()
-        assert process.memory_info().rss - before < 2 << 20
+        grown = []
+        for first in range(2000, 50_000, 12_000):
+            gc.collect()
+            before = process.memory_info().rss
+            evaluate(first, first + 12_000)
+            gc.collect()
+            grown.append(process.memory_info().rss - before)
+        # The allocator may take something at any time; what scripts leave behind they leave each time.
+        assert min(grown) < 1 << 19
         assert len(server.engine.scripts) == MOST_EVAL_SCRIPTS
 
 

@@ -298,6 +298,14 @@ function core.watch(poll, instructions)
     made = true
     sethook(thread, hook, "", instructions)
   end
+  -- In place of `hook` from now on, called for `events` (as with debug.sethook), too.
+  core.watch_with = function(other, events, count)
+    sethook(other, events, count)
+    watch_thread = function(thread)
+      made = true
+      sethook(thread, other, events, count)
+    end
+  end
   return function()
     if made then
       made = false

@@ -76,6 +76,9 @@ function redis.pcall(...)
 end
 
 local function failure(text)
+  if natives.note_failure then
+    natives.note_failure(text)  -- a debugger wants to know
+  end
   return { err = "ERR " .. text }
 end
 
@@ -177,7 +180,7 @@ function redis.acl_check_cmd(...)
   return (checked(natives.check_permission(...)))
 end
 
--- What the script debugger and the replication of effects left behind.
+-- What is for the debugger, which replaces these two (debugger.lua), and what the replication of effects left behind.
 function redis.breakpoint() return false end
 function redis.debug() end
 function redis.replicate_commands() return true end
@@ -382,9 +385,11 @@ function server.run_with(sha, keys, arguments)
   return finish(xpcall(scripts[sha], on_failure))
 end
 
--- For functions.lua, which runs other code in the same manner.
+-- For functions.lua, which runs other code in the same manner, and for debugger.lua, which watches it run.
 server.parts = {
+  environment = environment,
   globals = globals,
+  natives = natives,
   missing = missing,
   redis = redis,
   execute = function(callee)
