@@ -6,7 +6,7 @@ import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from anystore.pulsards.config_file import parse_options, read_config
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
 from anystore.pulsards.persistence.loading import CannotLoad
-from anystore.pulsards.process import PROCESS_ID, allow_open_files
+from anystore.pulsards.process import PROCESS_ID, allow_open_files, build
 from anystore.pulsards.server import PulsarDS
 from anystore.pulsards.server_log import log_to, logger
 from anystore.pulsards.threads import backend_for
@@ -35,7 +35,7 @@ Serve the Redis protocol, by default on 127.0.0.1:6410. SIGTERM and SIGINT stop 
 
   --config FILE      read directives in the redis.conf format; options on the command line win
   --backend NAME     the event loop: asyncio (the default), uvloop or trio
-  --version          print the version and exit
+  --version          print the version, and whether it is the compiled build or the pure one, and exit
   --help             print this and exit
 
 Every directive that the server knows is an option:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 0
     if "--version" in words or "-v" in words:
-        print(f"pulsards {PULSARDS_VERSION.decode()} (Redis {REDIS_VERSION.decode()})")
+        print(f"pulsards {PULSARDS_VERSION.decode()} (Redis {REDIS_VERSION.decode()}), {build()}")
         return 0
     try:
         backend, config = _settings(words)
@@ -127,8 +127,22 @@ async def _serve(server: PulsarDS) -> None:
     logger.info("stopped")
 
 
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """No garbage collections meanwhile: loading makes millions of objects that stay, and each collection walks them."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 async def _serve_until_stopped(server: PulsarDS) -> None:
-    async with server:
+    async with AsyncExitStack() as stack:
+        with _without_collections():
+            await stack.enter_async_context(server)
         # What there is by now stays, most of it: collections need not walk it again and again.
         gc.freeze()
         with _pid_file(server.config.values["pidfile"]):
@@ -147,12 +161,15 @@ async def _stop_on_signal(
         logger.info("%s received: stopping", name)
         words = server.config.values[f"shutdown-on-{name.lower()}"]
         save = True if "save" in words else False if "nosave" in words else None
+        engine = server.engine
+        # Whoever says it twice waits for no replica.
+        at_once = "now" in words or engine.ending.deadline is not None
+        engine.start_turn()
         try:
-            server.engine.saver.before_shutdown(save, "force" in words)
+            engine.ending.begin(scope.cancel, save, force="force" in words, at_once=at_once)
         except CommandError:
             logger.error("not stopped, for the data could not be saved")
-        else:
-            scope.cancel()
+        engine.flush()
 
 
 if __name__ == "__main__":

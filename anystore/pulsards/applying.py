@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from anystore.pulsards.effects.newer import in_known_words, without_conditions, without_producers
 from anystore.pulsards.effects.streams import without_limit
 from anystore.pulsards.errors import CommandError, printable
 from anystore.pulsards.session import Session
-from anystore.resp.types import QUEUED, ErrorReply
+from anystore.resp.types import OK, QUEUED, ErrorReply
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
@@ -53,11 +54,18 @@ class Applier:
             if database is not None:
                 self._select(database)
         except CommandError as error:
+            known = in_known_words(arguments)
+            if known is not None:
+                return self.run(known, database) if known else self._nothing()
             engine.count_error(error.message)
             session.queue_broken = session.queue is not None
             return ErrorReply(error.message)
         if entry.name in (b"xadd", b"xtrim"):
-            arguments = without_limit(arguments)
+            arguments = without_producers(without_limit(arguments))
+            if not arguments:
+                return self._nothing()
+        elif len(arguments) > 4 and entry.name == b"set":
+            arguments = without_conditions(arguments)
         if session.queue is not None and not entry.in_transaction:
             if entry.name == b"select":
                 self._selected = _index(arguments[1], len(engine.keyspace.databases), self._selected)
@@ -67,8 +75,12 @@ class Applier:
         if entry.name == b"select":
             self._selected = session.db.index
         if engine.keyspace.ready:
-            engine.serve_waiters()
+            engine.waiting.serve()
         return reply
+
+    def _nothing(self) -> Any:
+        """The reply to what there is nothing to do about."""
+        return OK if self._session.queue is None else QUEUED
 
     def _call(self, entry: CommandEntry, arguments: list[bytes]) -> Any:
         engine, session = self._engine, self._session
@@ -78,11 +90,12 @@ class Applier:
         # A transaction begins in the database that was selected when it was opened.
         session.db = engine.keyspace.databases[self._opened_in]
         keyspace = engine.keyspace
-        obeying, keyspace.obeying = keyspace.obeying, True
+        before = keyspace.obeying, keyspace.sees_past
+        keyspace.obeying = keyspace.sees_past = True
         try:
             return engine.call(session, entry, arguments)
         finally:
-            keyspace.obeying = obeying
+            keyspace.obeying, keyspace.sees_past = before
             session.take_output()  # nobody reads it
             engine.outbox.pop(session, None)
 

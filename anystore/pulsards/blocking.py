@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,9 @@ class Waiter:
         blocked = self.database.blocked
         for key in self.keys:
             blocked.setdefault(key, {})[self] = None
+
+    def hear(self, commands: deque[list[bytes]], error: bytes | None) -> None:
+        """Told of what has arrived from the client meanwhile, and what was wrong with it: what is left will run later."""
 
     def leave(self) -> None:
         """Leave every queue."""

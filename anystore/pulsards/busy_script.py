@@ -3,8 +3,8 @@
 A script runs to its end before anything else does. But every so many instructions the machine that it runs in asks
 here whether to go on, and after `busy-reply-threshold` milliseconds the driver is given a chance to hear other clients:
 `Engine.serve_while_busy`. They are refused everything but what the table flags as `allow_busy`: SCRIPT KILL and
-FUNCTION KILL, SHUTDOWN NOSAVE, what concerns one's own connection only. A script that has changed something is not
-ended by a client: half of what it does is not to be.
+FUNCTION KILL, SHUTDOWN NOSAVE, what concerns one's own connection only. A script that has called a command that
+writes is not ended by a client: half of what it does is not to be.
 
 Source: the pages of SCRIPT KILL and FUNCTION KILL, and what Redis and Valkey answer meanwhile.
 """
@@ -43,7 +43,8 @@ class BusyScript:
         self.session: Session | None = None
         self._call: Sequence[bytes] = ()
         self._kind = b""
-        self._dirty = 0
+        #: It has called a command that writes, whether that has changed anything or not.
+        self.wrote = False
         #: When it was first asked about, in nanoseconds: a moment after it began. None before.
         self._begun: int | None = None
         #: It has run for too long: others are told BUSY.
@@ -53,7 +54,7 @@ class BusyScript:
     def begin(self, session: Session, call: Sequence[bytes], kind: bytes) -> None:
         """A script is about to run: `call` is the whole command, `kind` b"SCRIPT" or b"FUNCTION". O(1)."""
         self.session, self._call, self._kind = session, call, kind
-        self._dirty = self._engine.keyspace.dirty
+        self.wrote = False
         self._begun = None
 
     def end(self) -> None:
@@ -66,6 +67,9 @@ class BusyScript:
     def should_stop(self) -> bool:
         """Asked by the machine every millisecond or so while a script runs; True ends it."""
         engine = self._engine
+        if engine.ending.is_over:
+            # It came in the turn in which the server was ended, and only the end of that turn is waited for.
+            return True
         now = engine.elapsed_ns()
         if self._begun is None:
             self._begun = now
@@ -107,7 +111,7 @@ class BusyScript:
             raise CommandError(NOT_BUSY)
         if kind != self._kind:
             raise CommandError(self._busy)
-        if self._engine.keyspace.dirty != self._dirty:
+        if self.wrote:
             raise CommandError(_UNKILLABLE)
         logger.warning("a script is ended by %s KILL", kind.decode())
         self._ended = True

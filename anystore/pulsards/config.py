@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from anystore.exceptions import ImproperlyConfigured
 from anystore.pulsards import glob
 from anystore.pulsards.config_file import Line
-from anystore.pulsards.config_table import DIRECTIVES, REPEATED, why_refused
+from anystore.pulsards.config_refusals import why_refused
+from anystore.pulsards.config_table import DIRECTIVES, REPEATED
 from anystore.pulsards.config_types import SAVE_RULES, Directive, OutputLimits, split_words
 from anystore.pulsards.datatypes import EncodingLimits
 from anystore.pulsards.persistence.aof.folder import LogError
@@ -18,6 +19,8 @@ from anystore.pulsards.server_log import set_level
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
+
+_NO_PLACE: Final = "disabled puts a primary's data into a file first, and without dir nothing is kept on disk"
 
 #: What is told of changes: the names of the directives that have changed. `Refused` takes them back.
 Effect = Callable[[frozenset[str]], None]
@@ -84,6 +87,8 @@ class Config:
             values["appendonly"] = True
         elif "save" not in given and not values["appendonly"]:
             values["save"] = SAVE_RULES
+        if values["repl-diskless-load"] == "disabled" and not values["dir"]:
+            raise ImproperlyConfigured(f"directive 'repl-diskless-load': {_NO_PLACE}")
 
     def _take(self, name: str, words: list[str]) -> None:
         """Take one line over; an empty `ValueError` for a directive that there is not."""
@@ -122,6 +127,8 @@ class Config:
         self.proto_max_bulk_len: int = values["proto-max-bulk-len"]
         self.query_buffer_limit: int = values["client-query-buffer-limit"]
         self.output_limits: OutputLimits = values["client-output-buffer-limit"]
+        #: Whether files and payloads are Valkey's own, where one cannot be read by both.
+        self.for_valkey: bool = values["rdb-dialect"] == "valkey"
         self.encoding_limits = EncodingLimits(
             **{limit.name: values[limit.name.replace("_", "-")] for limit in fields(EncodingLimits)}
         )
@@ -147,6 +154,8 @@ class Config:
             self._apply(engine)
             if "appendonly" in changed:
                 self._switch_log(engine)
+            if self.values["repl-diskless-load"] == "disabled" and engine.storage is None:
+                raise Refused("repl-diskless-load", _NO_PLACE)
 
         self._apply(engine)
         if self.requirepass:
@@ -167,6 +176,8 @@ class Config:
         if engine.idle_timeout:
             engine.keyspace.falls_due(engine.keyspace.now + engine.idle_timeout)
         engine.keyspace.notify_classes = values["notify-keyspace-events"]
+        engine.keyspace.importing = values["import-mode"]
+        engine.keyspace.limit_encodings(self.encoding_limits)
         engine.logs.configure(values)
         policy = values["maxmemory-policy"]
         engine.keyspace.count_accesses(
@@ -221,13 +232,25 @@ class Config:
     # Looking at them
 
     def matching(self, pattern: bytes) -> dict[str, str]:
-        """The directives whose name matches a glob pattern, with their values as text."""
+        """The directives whose name matches a glob pattern, with their values as text.
+
+        A pattern without `*`, `?` and `[` is a name, whatever else is in it.
+        """
+        if not is_pattern(pattern):
+            name = pattern.lower().decode("utf-8", "surrogateescape")
+            found = self.directives.get(name)
+            return {} if found is None else {name: found.show(self.values[found.name])}
         matches = glob.matcher(pattern, True)
         return {
             name: directive.show(self.values[directive.name])
             for name, directive in self.directives.items()
             if matches(name.encode())
         }
+
+
+def is_pattern(text: bytes) -> bool:
+    """Whether CONFIG GET takes this for a pattern rather than for a name."""
+    return any(mark in text for mark in (b"*", b"?", b"["))
 
 
 def _lines_of(settings: Mapping[str, str | Sequence[str]]) -> Iterable[Line]:

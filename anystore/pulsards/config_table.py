@@ -1,7 +1,7 @@
 """The table of directives: each with its type, its default, and whether it can be changed while the server runs.
 
 A directive that is not in the table is refused, by CONFIG SET, by a file and on the command line alike: none is
-taken and then ignored. `why_refused` knows the ones that Redis has and pulsards has not.
+taken and then ignored. `anystore.pulsards.config_refusals` knows those that Redis has and pulsards has not.
 
 Source: redis.conf of Redis 7.4.
 """
@@ -26,7 +26,6 @@ from anystore.pulsards.config_types import (
     octal,
     only,
     output_limits,
-    parse_memory,
     percentages,
     primary,
     save_rules,
@@ -57,6 +56,7 @@ _LISTENING: Final = (
     number("port", 6410, 0, 65535),
     number("tcp-backlog", 511, 0, _INT, mutable=False),
     text("unixsocket", mutable=False),
+    text("unixsocketgroup", mutable=False),
     Directive("unixsocketperm", 0, octal(0o777), "{:o}".format, mutable=False),
     switch("protected-mode", True),
     number("maxclients", 10000, 1, 2**32 - 1),
@@ -68,6 +68,9 @@ _LISTENING: Final = (
     text("tls-key-file-pass", secret=True),
     text("tls-ca-cert-file"),
     text("tls-ca-cert-dir"),
+    text("tls-client-cert-file"),
+    text("tls-client-key-file"),
+    text("tls-client-key-file-pass", secret=True),
     choice("tls-auth-clients", "yes", ("no", "yes", "optional")),
     text("tls-protocols", several=True),
     text("tls-ciphers"),
@@ -86,6 +89,7 @@ _PROCESS: Final = (
     choice("loglevel", "notice", ("debug", "verbose", "notice", "warning", "nothing")),
     text("logfile", mutable=False),
     text("pidfile", mutable=False),
+    text("availability-zone"),  # Valkey's: told by INFO and HELLO, for clients that prefer what is near
     only("daemonize", "no", "pulsards stays in the foreground; let a service manager start it"),
     only("supervised", "no", "pulsards tells no service manager when it is ready"),
 )
@@ -99,18 +103,31 @@ _DATA: Final = (
         write=write_quoted(notifications.format_classes),
     ),
     Directive("hash-max-listpack-entries", 512, integer(0, _LONG), aliases=("hash-max-ziplist-entries",)),
-    Directive("hash-max-listpack-value", 64, integer(0, _LONG), aliases=("hash-max-ziplist-value",)),
+    Directive(
+        "hash-max-listpack-value",
+        64,
+        memory(0, _LONG),
+        aliases=("hash-max-ziplist-value",),
+        write=write_memory,
+    ),
     number("set-max-intset-entries", 512, 0, _LONG),
     number("set-max-listpack-entries", 128, 0, _LONG),
     number("set-max-listpack-value", 64, 0, _LONG),
     Directive("zset-max-listpack-entries", 128, integer(0, _LONG), aliases=("zset-max-ziplist-entries",)),
-    Directive("zset-max-listpack-value", 64, integer(0, _LONG), aliases=("zset-max-ziplist-value",)),
+    Directive(
+        "zset-max-listpack-value",
+        64,
+        memory(0, _LONG),
+        aliases=("zset-max-ziplist-value",),
+        write=write_memory,
+    ),
     Directive("list-max-listpack-size", -2, integer(-_INT - 1, _INT), aliases=("list-max-ziplist-size",)),
-    Directive("stream-node-max-bytes", 4096, parse_memory, write=write_memory),
+    Directive("stream-node-max-bytes", 4096, memory(0, _LONG), write=write_memory),
     number("stream-node-max-entries", 100, 0, _LONG),
-    Directive("hll-sparse-max-bytes", 3000, parse_memory, write=write_memory),
+    Directive("hll-sparse-max-bytes", 3000, memory(0, _LONG), write=write_memory),
 )
 _MEMORY: Final = (
+    switch("import-mode", False),
     Directive("maxmemory", 0, memory(0), write=write_memory),
     choice("maxmemory-policy", "noeviction", POLICIES),
     number("maxmemory-samples", 5, 1, 64),
@@ -161,8 +178,13 @@ _KEEPING: Final = (
     Directive("save", (), save_rules, show_save_rules, several=True, gathers=True, write=write_save_rules),
     switch("rdbcompression", True),
     switch("rdbchecksum", True, mutable=False),
+    # Ours: neither reads what the other writes of fields that expire.
+    choice("rdb-dialect", "redis", ("redis", "valkey")),
+    only("rdb-version-check", "strict", "a file of a version that is not known is not loaded"),
+    only("sanitize-dump-payload", "yes", "every payload is checked"),
     switch("rdb-save-incremental-fsync", True),
     switch("stop-writes-on-bgsave-error", True),
+    number("shutdown-timeout", 10, 0, _INT),
     Directive("shutdown-on-sigint", frozenset(), shutdown_words, show_shutdown_words, several=True),
     Directive("shutdown-on-sigterm", frozenset(), shutdown_words, show_shutdown_words, several=True),
     switch("appendonly", False),
@@ -171,30 +193,45 @@ _KEEPING: Final = (
     choice("appendfsync", "everysec", ("everysec", "always", "no")),
     switch("no-appendfsync-on-rewrite", False),
     number("auto-aof-rewrite-percentage", 100, 0, _INT),
-    Directive("auto-aof-rewrite-min-size", 64 * 2**20, parse_memory, write=write_memory),
+    Directive("auto-aof-rewrite-min-size", 64 * 2**20, memory(0, _LONG), write=write_memory),
     switch("aof-load-truncated", True),
     switch("aof-timestamp-enabled", False),
     switch("aof-rewrite-incremental-fsync", True),
-    only("aof-use-rdb-preamble", "yes", "the base of the append-only file is always an RDB file"),
+    switch("aof-use-rdb-preamble", True),
 )
 _REPLICATION: Final = (
     Directive(
         *("replicaof", "", primary), mutable=False, aliases=("slaveof",), several=True, write=write_words
     ),
-    text("masteruser"),
-    text("masterauth", secret=True),
+    Directive("masteruser", "", str, aliases=("primaryuser",), write=write_text),
+    Directive("masterauth", "", str, aliases=("primaryauth",), secret=True, write=write_text),
+    text("bind-source-addr"),
     switch("tls-replication", False),
     Directive("replica-read-only", True, yes_no, show_yes_no, aliases=("slave-read-only",)),
     Directive("replica-serve-stale-data", True, yes_no, show_yes_no, aliases=("slave-serve-stale-data",)),
     Directive("replica-ignore-maxmemory", True, yes_no, show_yes_no, aliases=("slave-ignore-maxmemory",)),
     Directive("replica-priority", 100, integer(0, _INT), aliases=("slave-priority",)),
+    Directive("replica-lazy-flush", False, yes_no, show_yes_no, aliases=("slave-lazy-flush",)),
     switch("replica-announced", True),
     Directive("replica-announce-ip", "", str, aliases=("slave-announce-ip",), write=write_text),
     Directive("replica-announce-port", 0, integer(0, 65535), aliases=("slave-announce-port",)),
     Directive("min-replicas-to-write", 0, integer(0, _INT), aliases=("min-slaves-to-write",)),
     Directive("min-replicas-max-lag", 10, integer(0, _INT), aliases=("min-slaves-max-lag",)),
     switch("repl-diskless-sync", True),
+    choice("repl-diskless-load", "swapdb", ("disabled", "on-empty-db", "swapdb", "flush-before-load")),
+    number("repl-diskless-sync-delay", 0, 0, _INT),
+    number("repl-diskless-sync-max-replicas", 0, 0, _INT),
     only("repl-disable-tcp-nodelay", "no", "what is to be sent is sent at once"),
+    only("dual-channel-replication-enabled", "no", "image and stream come by one connection"),
+    only("rdb-del-sync-files", "no", "no file is made for replicas, so there is none to be removed"),
+    only(
+        *("propagation-error-behavior", "ignore"),
+        "a command of the primary's that fails here is logged, and the server goes on",
+    ),
+    only(
+        *("replica-ignore-disk-write-errors", "yes"),
+        "a replica goes on where its disk fails, and writes what is missing as soon as it can",
+    ),
     number("repl-timeout", 60, 1, _INT),
     Directive("repl-ping-replica-period", 10, integer(1, _INT), aliases=("repl-ping-slave-period",)),
     Directive("repl-backlog-size", 2**20, memory(1), write=write_memory),
@@ -217,31 +254,3 @@ DIRECTIVES: Final = (
 
 #: Directives that may be given several times, and that CONFIG GET does not show.
 REPEATED: Final = frozenset({"user", "rename-command", "include"})
-
-#: Why directives of Redis are not here; a name that ends in * stands for all that begin so.
-_REFUSED: Final = {
-    "the parts of a log that nothing reads any more are always removed": ("aof-disable-auto-gc",),
-    "a shutdown waits for nobody": ("shutdown-timeout",),
-    "every payload is checked": ("sanitize-dump-payload",),
-    "a file's version is always checked": ("rdb-version-check",),
-    "values are written as fast as they can be": ("rdb-key-save-delay",),
-    "tls-cert-file and tls-key-file are used towards a primary, too": ("tls-client-*",),
-    "an image is sent as it is made, to each replica its own": (
-        *("repl-diskless-sync-delay", "repl-diskless-sync-period", "repl-diskless-sync-max-replicas"),
-        *("dual-channel-replication-enabled", "rdb-del-sync-files"),
-    ),
-    "an image is taken in as it comes, beside the data that there are": (
-        *("repl-diskless-load", "replica-lazy-flush", "slave-lazy-flush"),
-    ),
-    "cluster mode is not available yet": ("cluster-*", "tls-cluster"),
-    "modules are not supported": ("loadmodule", "enable-module-command"),
-    "Python's ssl module has no such setting": ("tls-ciphersuites", "tls-session-*", "tls-dh-params-file"),
-}
-
-
-def why_refused(name: str) -> str | None:
-    """Why a directive of Redis is not here; None for one that Redis does not have, or that has no meaning here."""
-    for reason, names in _REFUSED.items():
-        if any(name == known or (known[-1] == "*" and name.startswith(known[:-1])) for known in names):
-            return reason
-    return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from anystore.pulsards import notifications
+from anystore.pulsards.numbers import parse_integer
 from anystore.resp.requests import split_arguments
 
 _UNITS: Final = {
@@ -25,6 +26,7 @@ _UNITS: Final = {
     "gb": 1024**3,
 }
 _MAX_MEMORY: Final = 2**63 - 1
+_UNSIGNED: Final = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,9 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     """Reads integers from `low` to `high`."""
 
     def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError("argument couldn't be parsed into an integer") from None
+        number = parse_integer(text.encode("utf-8", "surrogateescape"))
+        if number is None:
+            raise ValueError("argument couldn't be parsed into an integer")
         if not low <= number <= high:
             raise ValueError(f"argument must be between {low} and {high} inclusive")
         return number
@@ -128,21 +129,24 @@ def octal(high: int) -> Callable[[str], int]:
 
 
 def parse_memory(text: str) -> int:
-    """A size in bytes, with Redis' units: k is 1000, kb is 1024, and so on."""
+    """A size in bytes, with Redis' units: k is 1000, kb is 1024, and so on. No digits are none at all, as there."""
     digits = text.rstrip("bBkKmMgG")
     unit = text[len(digits) :].lower()
-    if not digits.isascii() or not digits.isdigit() or unit not in _UNITS:
+    if (digits and not (digits.isascii() and digits.isdigit() and len(digits) < 128)) or unit not in _UNITS:
         raise ValueError("argument must be a memory value")
-    return int(digits) * _UNITS[unit]
+    number = int(digits or "0")
+    if number > _UNSIGNED:
+        raise ValueError("argument must be a memory value")
+    return number * _UNITS[unit]
 
 
-def memory(low: int) -> Callable[[str], int]:
-    """Reads sizes in bytes that are not below `low`."""
+def memory(low: int, high: int = _MAX_MEMORY) -> Callable[[str], int]:
+    """Reads sizes in bytes that are not below `low`, nor above `high`."""
 
     def parse(text: str) -> int:
         size = parse_memory(text)
-        if not low <= size <= _MAX_MEMORY:
-            raise ValueError(f"argument must be between {low} and {_MAX_MEMORY} inclusive")
+        if not low <= size <= high:
+            raise ValueError(f"argument must be between {low} and {high} inclusive")
         return size
 
     return parse
@@ -151,7 +155,10 @@ def memory(low: int) -> Callable[[str], int]:
 def memory_or_share(text: str) -> int:
     """A size in bytes, or a share such as 5%, which becomes a negative number of percent."""
     if not text.endswith("%"):
-        return memory(0)(text)
+        try:
+            return memory(0)(text)
+        except ValueError:
+            raise ValueError("argument must be a memory or percent value") from None
     if not text[:-1].isdigit():
         raise ValueError("argument must be a memory or percent value")
     if int(text[:-1]) > 100:
@@ -282,7 +289,7 @@ OUTPUT_LIMITS: Final[OutputLimits] = {
 def output_limits(text: str) -> OutputLimits:
     """`class hard soft seconds`, once or more, for the classes named."""
     words = text.split()
-    if not words or len(words) % 4:
+    if len(words) % 4:
         raise ValueError("Wrong number of arguments in buffer limit configuration.")
     limits = {}
     for position in range(0, len(words), 4):
@@ -311,7 +318,7 @@ def write_output_limits(limits: OutputLimits) -> list[str]:
 def percentages(text: str) -> tuple[float, ...]:
     """Percentages from 0 to 100; none of them for an empty text."""
     try:
-        found = tuple(map(float, text.split()))
+        found = tuple(map(float, text.split(" "))) if text else ()
     except ValueError:
         raise ValueError("Invalid latency-tracking-info-percentiles parameters") from None
     if not all(0 <= percentage <= 100 for percentage in found):

@@ -49,7 +49,9 @@ class Context:
             return timeout_reply
         engine = self.engine
         deadline = engine.keyspace.now + timeout_ms if timeout_ms else None
-        engine.park(Waiter(self.session, self.db, keys, deadline, attempt, timeout_reply, without_key))
+        engine.waiting.park(
+            Waiter(self.session, self.db, keys, deadline, attempt, timeout_reply, without_key)
+        )
         return NO_REPLY
 
     def propagate(self, *commands: list[bytes]) -> None:

@@ -16,17 +16,14 @@ _ONE_NODE: Final = "answers as a server whose cluster mode is off: an error"
 _NO_MODULES: Final = "refused: modules are libraries for another program"
 
 #: Commands that pulsards does not know, and why.
-ABSENT: Final[Mapping[str, str]] = {
-    "migrate": "a command would have to wait for another server; `DUMP` here and `RESTORE` there do the same",
-}
+ABSENT: Final[Mapping[str, str]] = {}
 
 #: Commands that pulsards knows in part, and what is missing.
 PARTIAL: Final[Mapping[str, str]] = {
-    "debug": "what tests of clients and of this server use; `DEBUG HELP` has it",
-    "script|debug": "there is no debugger: `NO` is taken, `YES` and `SYNC` are refused",
+    "debug": "what tests of clients and of servers use; `DEBUG HELP` has it. `SLEEP` holds the clients, not the process",
     **dict.fromkeys(("module|load", "module|loadex", "module|unload"), _NO_MODULES),
-    "replconf": "`rdb-filter-only`, and what Valkey's second channel for images needs",
-    "shutdown": "`SAFE` and `FAILOVER`, which are for the nodes of a cluster, are refused",
+    "replconf": "what Valkey's second channel for images needs: an image is sent in front of the stream",
+    "shutdown": "`FAILOVER`, which hands over a cluster's slots, is refused, as by any server without cluster mode",
     **dict.fromkeys(("asking", "readonly", "readwrite", "clusterscan"), _ONE_NODE),
 }
 

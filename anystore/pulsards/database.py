@@ -11,9 +11,9 @@ is dropped by `drop_empty`.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import MutableMapping
 from random import random
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anystore.pulsards import notifications
 from anystore.pulsards.accounting import Account
@@ -23,12 +23,10 @@ from anystore.pulsards.errors import WRONG_TYPE, CommandError
 if TYPE_CHECKING:
     from anystore.pulsards.blocking import Waiter
     from anystore.pulsards.keyspace import Keyspace
+    from anystore.pulsards.persistence.snapshot import Snapshot
     from anystore.pulsards.session import Session
 
 V = TypeVar("V")
-
-#: Keys whose times to live are looked at to tell the average.
-_AVERAGED: Final = 100
 
 
 class Database:
@@ -43,6 +41,7 @@ class Database:
         "data",
         "expires",
         "fields",
+        "images",
         "index",
         "keyspace",
         "watchers",
@@ -51,11 +50,11 @@ class Database:
     def __init__(self, keyspace: Keyspace, index: int) -> None:
         self.keyspace = keyspace
         self.index = index
-        self.data: dict[bytes, Any] = {}
+        #: A dict; while its keys are listed for an image, an `Overlay`, which only looks like one.
+        self.data: MutableMapping[bytes, Any] = {}
         self.expires: dict[bytes, int] = {}  # key -> milliseconds since 1970
-        self.fields = (
-            Deadlines()
-        )  # key of a hash -> milliseconds since 1970, when a field expires, or before that
+        #: Key of a hash -> milliseconds since 1970, when a field expires, or before that.
+        self.fields = Deadlines()
         #: Key -> seconds since 1970, of the last read or change; `AccessFrequencies` under an LFU policy.
         self.accessed = keyspace.new_accesses()
         self.account: Account | None = None  # None while nobody counts
@@ -64,6 +63,8 @@ class Database:
         # (when, key), smallest first; an entry that `expires` no longer agrees with is passed over.
         self._deadlines: list[tuple[int, bytes]] = []
         self._scan_index: ScanIndex | None = None
+        #: Point-in-time images that are being written: they are told of a key before it is changed.
+        self.images: tuple[Snapshot, ...] = ()
 
     # Looking up
 
@@ -85,6 +86,13 @@ class Database:
 
     def read_as(self, key: bytes, kind: type[V]) -> V | None:
         """`read`, refusing a value of another type with WRONGTYPE."""
+        value = self.data.get(key)
+        # What `read` does is done here for what is usual, to save a call; the same in `modify_as` and `modify_or_create`.
+        if type(value) is kind and not self.expires:
+            keyspace = self.keyspace
+            keyspace.hits += 1
+            self.accessed[key] = keyspace.second
+            return value
         value = self.read(key)
         if value is None or type(value) is kind:
             return value
@@ -114,6 +122,8 @@ class Database:
 
     def modify(self, key: bytes) -> Any:
         """The value for a command about to change it in place, or None. O(1)."""
+        if self.images:
+            self.prepare(key)
         value = self.data.get(key)
         if value is None or (self.expires and self._lapsed(key, True)):
             return None
@@ -122,6 +132,10 @@ class Database:
 
     def modify_as(self, key: bytes, kind: type[V]) -> V | None:
         """`modify`, refusing a value of another type with WRONGTYPE."""
+        value = self.data.get(key)
+        if type(value) is kind and not (self.images or self.expires):
+            self.accessed[key] = self.keyspace.second
+            return value
         value = self.modify(key)
         if value is None or type(value) is kind:
             return value
@@ -134,24 +148,36 @@ class Database:
             return value
         raise CommandError(WRONG_TYPE)
 
-    def modify_or_create(self, key: bytes, kind: Callable[[], V]) -> V:
+    def modify_or_create(self, key: bytes, kind: type[V]) -> V:
         """The collection to be changed, created empty where the key is not there. O(1)."""
+        value = self.data.get(key)
+        if type(value) is kind and not (self.images or self.expires):
+            self.accessed[key] = self.keyspace.second
+            return value
         value = self.modify(key)
         if value is None:
             value = kind()
             self.set_value(key, value)
         elif type(value) is not kind:
             raise CommandError(WRONG_TYPE)
-        return value  # type: ignore[no-any-return]
+        return value
 
     # Changing
 
     def prepare(self, key: bytes) -> None:
         """To be called before a value is changed that was not looked up by `modify`."""
+        if self.images and key in self.data:
+            self._tell_images(key)
+
+    def _tell_images(self, key: bytes) -> None:
+        for image in self.images:
+            image.before_change(self, key)
 
     def set_value(self, key: bytes, value: Any, keep_expiry: bool = False) -> None:
         """Store a value, whatever was there; its time to live goes unless it is to be kept. O(1)."""
         keyspace = self.keyspace
+        if self.images:
+            self._tell_images(key)
         if self.expires and key in self.expires and not self._lapsed(key, True) and not keep_expiry:
             del self.expires[key]
         if (self._scan_index is not None or keyspace.notify_classes) and key not in self.data:
@@ -159,9 +185,29 @@ class Database:
         self.data[key] = value
         self.accessed[key] = keyspace.second
 
-    def replace_value(self, key: bytes, value: Any) -> None:
-        """Put a value in the place of the one that `modify` has just returned; its time to live stays. O(1)."""
+    def store(self, key: bytes, value: Any, event: bytes, kind: int) -> None:
+        """`set_value` and `changed` in one call, which is quick where nothing hangs on the key. O(1)."""
+        keyspace = self.keyspace
+        if (
+            self.images
+            or self.expires
+            or self.watchers
+            or self.blocked
+            or keyspace.touch_watchers
+            or keyspace.notify_classes
+            or self._scan_index is not None
+        ):
+            self.set_value(key, value)
+            self.changed(key, event, kind)
+        else:
+            self.data[key] = value
+            self.accessed[key] = keyspace.second
+            keyspace.dirty += 1
+
+    def replace(self, key: bytes, value: Any, event: bytes, kind: int) -> None:
+        """Put a value in the place of the one that `modify` has just returned, and tell. Its time to live stays. O(1)."""
         self.data[key] = value
+        self.changed(key, event, kind)
 
     def _added(self, key: bytes) -> None:
         if self._scan_index is not None:
@@ -169,9 +215,12 @@ class Database:
         if self.keyspace.notify_classes & notifications.NEW:
             self.keyspace.notify(self, key, b"new", notifications.NEW)
 
-    def set_many(self, pairs: list[bytes], event: bytes, kind: int) -> None:
-        """`set_value` and `changed` for each of a flat list of keys and strings, in order. O(N)."""
+    def set_many(self, keys: list[bytes], values: list[bytes], event: bytes, kind: int) -> None:
+        """`set_value` and `changed` for each of these keys, in order. O(N)."""
         keyspace = self.keyspace
+        if self.images:
+            for key in keys:
+                self._tell_images(key)
         accessed = self.accessed
         if not (
             self.expires
@@ -182,19 +231,21 @@ class Database:
             or self._scan_index is not None
             or type(accessed) is not dict
         ):
-            # Nothing hangs on these keys, so that they can be set all at once.
-            keys = pairs[::2]
-            self.data.update(zip(keys, pairs[1::2], strict=True))
-            accessed.update(dict.fromkeys(keys, keyspace.second))
+            # Nothing hangs on these keys. A loop is quicker than to update either dict by what has to be made for it.
+            data, second = self.data, keyspace.second
+            for key, value in zip(keys, values, strict=True):
+                data[key] = value
+                accessed[key] = second
             keyspace.dirty += len(keys)
             return
-        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+        for key, value in zip(keys, values, strict=True):
             self.set_value(key, value)
             self.changed(key, event, kind)
 
     def remove(self, key: bytes) -> bool:
         """Remove a key; False when there is none (or it has expired). O(1), and freeing the value."""
-        if key not in self.data or (self.expires and self._lapsed(key, True)):
+        # What is past and kept all the same counts as removed by whoever removes it, as in Redis.
+        if key not in self.data or (self.expires and not self.keyspace.keeps_past and self._lapsed(key)):
             return False
         self._delete(key)
         return True
@@ -254,14 +305,14 @@ class Database:
 
     def flush(self) -> int:
         """Remove every key; how many there were. O(N) in freeing them."""
+        for image in self.images:
+            image.before_flush(self)
         count = len(self.data)
         self.touch_all_watched()
         for key in self.blocked:
             self.wake(key)
         self.keyspace.dirty += count
-        self.data = {}
-        self.expires = {}
-        self.fields = Deadlines()
+        self.data, self.expires, self.fields = {}, {}, Deadlines()
         self.accessed = self.keyspace.new_accesses()
         if self.account is not None:
             self.keyspace.used -= self.account.total
@@ -278,6 +329,8 @@ class Database:
 
     def set_expiry(self, key: bytes, when: int | None) -> None:
         """Let an existing key expire at `when` (milliseconds since 1970), or never. O(log N)."""
+        if self.images:
+            self._tell_images(key)
         if when is None:
             self.expires.pop(key, None)
             return
@@ -295,12 +348,10 @@ class Database:
         """Whether the key's time is up; it is removed then. `changing`: for a command that may change it."""
         when = self.expires.get(key)
         keyspace = self.keyspace
-        if when is None or when > keyspace.now or keyspace.obeying:
+        if when is None or when > keyspace.now or keyspace.sees_past:
             return False
-        if not keyspace.follows:
+        if changing or not keyspace.keeps_past:
             self._expire(key)
-        elif changing:
-            self._expire(key)  # a replica's own client takes its place
         return True
 
     def _expire(self, key: bytes) -> None:
@@ -355,15 +406,6 @@ class Database:
             heapq.heappop(deadlines)
         return None
 
-    def average_ttl(self) -> int:
-        """The milliseconds that keys have left to live on average, by a hundred of them; 0 without any. O(1)."""
-        some = self.expires.values() if len(self.expires) <= _AVERAGED else self._sampled_expiries()
-        left = [when - self.keyspace.now for when in some]
-        return max(0, sum(left) // len(left)) if left else 0
-
-    def _sampled_expiries(self) -> list[int]:
-        return [self.expires[key] for key in self.sample_keys(_AVERAGED, True)]
-
     def expire_due(self, limit: int) -> int:
         """Remove up to `limit` keys and fields whose time is up; how many they were. O(log N) each."""
         now = self.keyspace.now
@@ -401,9 +443,9 @@ class Database:
         """
         if value.expires is None or (when := value.expires.earliest()) is None or when > self.keyspace.now:
             return value
-        if self.keyspace.obeying:
+        if self.keyspace.sees_past:
             return value
-        if self.keyspace.follows and not changing:
+        if self.keyspace.keeps_past and not changing:
             value = value.copy()
             value.remove_many(
                 [field for field, when in dict(value.expires or {}).items() if when <= self.keyspace.now]
@@ -413,6 +455,8 @@ class Database:
         return value or None
 
     def _expire_fields(self, key: bytes, value: HashValue, limit: int) -> int:
+        if self.images:
+            self._tell_images(key)
         due = [] if value.expires is None else value.expires.take_due(self.keyspace.now, limit)
         if due:
             value.remove_many(due)
@@ -426,6 +470,8 @@ class Database:
         return len(due)
 
     def _delete(self, key: bytes) -> None:
+        if self.images:
+            self._tell_images(key)
         del self.data[key]
         self.accessed.pop(key, None)
         if self.expires:
@@ -447,8 +493,8 @@ class Database:
         return self._scan_index
 
     def live_keys(self) -> list[bytes]:
-        """Every key that has not expired. O(N)."""
-        if not self.expires:
+        """Every key that is there to the command that is running. O(N)."""
+        if not self.expires or self.keyspace.sees_past:
             return list(self.data)
         now, expires = self.keyspace.now, self.expires
         return [key for key in self.data if (when := expires.get(key)) is None or when > now]

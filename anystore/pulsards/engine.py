@@ -7,55 +7,50 @@ work without any client asking: a key expires, a parked command times out.
 
 from __future__ import annotations
 
-import heapq
 import logging
 import random
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Final
+from typing import Any
 
 from anystore.pulsards.acl import AccessControl, load_configured_users
-from anystore.pulsards.addresses import is_local
 from anystore.pulsards.applying import Applier
-from anystore.pulsards.blocking import Waiter
 from anystore.pulsards.busy_script import BusyScript
 from anystore.pulsards.client_memory import ClientMemory
 from anystore.pulsards.clock import Clock, SystemClock
 from anystore.pulsards.command_logs import CommandLogs, log_slow
 from anystore.pulsards.commands import load as load_commands
 from anystore.pulsards.config import Config
-from anystore.pulsards.context import Context, ScriptContext
+from anystore.pulsards.context import Context
 from anystore.pulsards.database import Database
-from anystore.pulsards.errors import CommandError, printable, unknown_command, wrong_arity
+from anystore.pulsards.debugging import Debugging
+from anystore.pulsards.ending import Ending
+from anystore.pulsards.errors import CommandError
 from anystore.pulsards.eviction import Eviction
 from anystore.pulsards.keyspace import NEVER, Keyspace
 from anystore.pulsards.latency import LatencyMonitor, count_duration
+from anystore.pulsards.leavings import Leavings
+from anystore.pulsards.migration import Migrations
+from anystore.pulsards.monitors import feed_monitors
 from anystore.pulsards.notifications import KEYEVENT, KEYSPACE
 from anystore.pulsards.pausing import Pause
 from anystore.pulsards.persistence.aof import AppendOnly
-from anystore.pulsards.persistence.loading import LOADING, Progress
-from anystore.pulsards.persistence.saving import MISCONF, Saver
+from anystore.pulsards.persistence.loading import Progress
+from anystore.pulsards.persistence.saving import Saver
 from anystore.pulsards.persistence.storage import Storage
 from anystore.pulsards.propagation import Propagation
 from anystore.pulsards.pubsub import Broker
-from anystore.pulsards.redaction import redacted
-from anystore.pulsards.registry import CommandEntry, build_table, every_entry, rename_commands
+from anystore.pulsards.refusals import may_refuse
+from anystore.pulsards.registry import CommandEntry, build_table, every_entry, rename_commands, resolve
 from anystore.pulsards.replication import Replication
 from anystore.pulsards.scripting import Libraries, ScriptRuntime
 from anystore.pulsards.session import Session
 from anystore.pulsards.statistics import Statistics
 from anystore.pulsards.tracking import TrackingTable
-from anystore.resp.types import ErrorReply, SimpleString
+from anystore.pulsards.waiting_clients import WaitingClients
+from anystore.resp.types import ErrorReply
 
 logger = logging.getLogger("anystore.pulsards")
-
-#: What a client from outside is told while anybody could do anything.
-PROTECTED: Final = (
-    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    b"default user. In this mode connections are only accepted from the loopback interface. To let others in, give "
-    b"the default user a password (requirepass), or, where the network keeps strangers out, set protected-mode to "
-    b"no: in the configuration file, by the option --protected-mode no, or by CONFIG SET from this machine.\r\n"
-)
 
 
 class Engine:
@@ -80,10 +75,10 @@ class Engine:
         self.serve_while_busy: Callable[[], None] | None = None
         self.busy = BusyScript(self)
         self.scripts = ScriptRuntime(
-            should_stop=self.busy.should_stop, check_permission=self._permits, log=_log_script
+            should_stop=self.busy.should_stop, check_permission=self.permits, log=log_script
         )
         self.libraries = Libraries(
-            should_stop=self.busy.should_stop, check_permission=self._permits, log=_log_script
+            should_stop=self.busy.should_stop, check_permission=self.permits, log=log_script
         )
         #: The session whose script runs, or was the last one to run.
         self.script_caller: Session | None = None
@@ -109,6 +104,8 @@ class Engine:
         self.end_turn: Callable[[], bool] | None = None
         #: Sessions no longer parked, whose backlog is to be run.
         self.resumed: list[Session] = []
+        #: Sessions with more commands than fit in a turn, in the order in which they are to go on: see `go_on`.
+        self.unfinished: dict[Session, None] = {}
         #: The first TCP port listened on, for INFO; 0 where there is none.
         self.port = 0
         #: What is listened on, as INFO shows it.
@@ -122,7 +119,12 @@ class Engine:
         self.saver = Saver(self)
         self.append_only = AppendOnly(self)
         self.pause = Pause(self)
+        self.migrations = Migrations(self)
+        self.debugging = Debugging(self, log_script)
+        self.ending = Ending(self)
+        self.waiting = WaitingClients(self)
         self.eviction = Eviction(self)
+        self.leavings = Leavings(self.elapsed_ns)
         self.replication = Replication(self)
         self.client_memory = ClientMemory(self)
         self.latency = LatencyMonitor(self.elapsed_ns, lambda: self.keyspace.now)
@@ -140,9 +142,6 @@ class Engine:
         #: Milliseconds after which an idle client is closed; 0 never closes one.
         self.idle_timeout = 0
         self._client_ids = count(1)
-        self._waiter_numbers = count()
-        self._deadlines: list[tuple[int, int, Waiter]] = []
-        self._deadlines_limit = 64  # entries at which the dead ones are thrown out
         #: The moment at which the last command had ended, or the turn began: see `elapsed_ns`.
         self.turn_mark = 0
         self.parked = 0
@@ -157,18 +156,6 @@ class Engine:
 
     def next_client_id(self) -> int:
         return next(self._client_ids)
-
-    def turn_away(self, client: str) -> bytes | None:
-        """What to tell a new client, known by its address, that is not let in; None for one that is. It is counted."""
-        config = self.config
-        if len(self.sessions) >= config.maxclients:
-            refusal = b"-ERR max number of clients reached\r\n"
-        elif config.protected_mode and self.acl.default.no_password and not is_local(client):
-            refusal = PROTECTED
-        else:
-            return None
-        self.statistics.connections_rejected += 1
-        return refusal
 
     def connect(self, address: str = "", local_address: str = "") -> Session:
         """A session for a new connection."""
@@ -188,6 +175,7 @@ class Engine:
         self.client_memory.forget(session)
         self.replication.forget(session)
         self.outbox.pop(session, None)
+        self.unfinished.pop(session, None)
 
     def stop_monitoring(self, session: Session) -> None:
         """Show a client no more of what others do."""
@@ -204,20 +192,6 @@ class Engine:
         self.outbox[session] = None
 
     # Turns
-
-    def shut_down(self, save: bool | None, force: bool = False) -> None:
-        """End the server that drives this engine. `save`: whether data are to be saved before, None as configured.
-
-        `CommandError` where that cannot be; `force` ends it all the same where only saving fails.
-        """
-        if self.stopper is None:
-            raise CommandError(
-                b"ERR Errors trying to SHUTDOWN. This server is part of a program, and ends with it."
-            )
-        self.saver.before_shutdown(save, force)
-        logger.info("SHUTDOWN received: stopping")
-        self.busy.give_up()
-        self.stopper()
 
     def start_turn(self) -> None:
         """Read the clock: everything until the next call happens at this moment, as in Redis."""
@@ -239,7 +213,7 @@ class Engine:
             self.replication.end_turn()
         if self.keyspace.now >= self.statistics.rates_due:
             self.statistics.read_rates(self.keyspace.now)
-        if self.keyspace.now >= self.saver.watch_from:
+        if self.keyspace.now >= self.saver.watch_from and self.debugging.synchronous is None:
             self.saver.look(at_rest=False)
         self.deliver_outbox()
         if self.replication.waits.waiting and self.replication.waits.try_all():
@@ -248,6 +222,21 @@ class Engine:
             self._announced_due = self.keyspace.nearest
             for earlier in tuple(self.due_watchers):
                 earlier()
+
+    def go_on(self) -> None:
+        """Give the session among the `unfinished` that has waited for longest, if any, a turn; follow with `flush`.
+
+        Drivers that limit `Session.turn_ns` call it between turns, as long as there are any, and read no more from such
+        a client meanwhile.
+        """
+        session = next(iter(self.unfinished), None)
+        if session is None:
+            return
+        del self.unfinished[session]
+        self.start_turn()
+        session.last_active = self.keyspace.now
+        session.resume(session.turn_ns)
+        self.outbox[session] = None
 
     def deliver_outbox(self) -> None:
         """Hand queued output to the drivers of its sessions, once what it acknowledges is where it has to be."""
@@ -262,18 +251,16 @@ class Engine:
 
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""
+        if self.debugging.synchronous is not None:
+            return None
         due = [self.keyspace.next_expiry() if self.keyspace.expires_by_itself else None]
-        while self._deadlines:
-            deadline, _, waiter = self._deadlines[0]
-            if waiter.session.waiter is waiter:
-                due.append(deadline)
-                break
-            heapq.heappop(self._deadlines)
+        due.append(self.waiting.next_deadline())
         due.append(self.pause.until)
         due.append(self.saver.due)
         due.append(self.replication.next_due())
+        due.append(self.ending.deadline)
         due.append(self.append_only.log.next_due())
-        if self.eviction.behind and self.pause.until is None:
+        if self.leavings.behind or (self.eviction.behind and self.pause.until is None):
             due.append(self.keyspace.now)
         if self.idle_timeout:
             active = (session.last_active for session in self.sessions.values() if session.can_idle_out)
@@ -289,6 +276,8 @@ class Engine:
     def run_due(self) -> None:
         """Do what has fallen due, a bounded amount of it; follow with `flush`."""
         self.start_turn()
+        if self.debugging.synchronous is not None:
+            return  # a script is under the debugger, and stands for a moment that has no end yet
         now = self.keyspace.now
         if self.keyspace.expires_by_itself:
             begun = self.elapsed_ns()
@@ -297,17 +286,16 @@ class Engine:
             elapsed = self.elapsed_ns() - begun
             self.statistics.expiry_ns += elapsed
             self.latency.note(b"expire-cycle", elapsed // 1_000_000)
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, waiter = heapq.heappop(self._deadlines)
-            if waiter.session.waiter is waiter:
-                waiter.session.unpark(waiter.timeout_reply)
+        self.waiting.end_overdue(now)
         if self.keyspace.ready:
-            self.serve_waiters()
-        if self.pause.until is not None and self.pause.until <= now:
-            self.pause.stop()
+            self.waiting.serve()
+        self.pause.lapse()
         self.replication.run_due()
+        self.ending.run_due()
         if self.eviction.behind and self.pause.until is None:
             self.eviction.make_room()
+        if self.leavings.behind:
+            self.leavings.free_some()
         if self.saver.due is not None and self.saver.due <= now:
             self.saver.look(at_rest=True)
         log_due = self.append_only.log.next_due()
@@ -322,30 +310,11 @@ class Engine:
 
     def resolve(self, arguments: list[bytes]) -> CommandEntry:
         """The entry of a command or subcommand, with its arity checked; `CommandError` where there is none."""
-        return self._resolve(self.commands, arguments)
+        return resolve(self.commands, arguments)
 
     def resolve_plainly(self, arguments: list[bytes]) -> CommandEntry:
         """`resolve` by the name that a command has everywhere, whatever it has been renamed to here."""
-        return self._resolve(self.plain_commands, arguments)
-
-    def _resolve(self, commands: dict[bytes, CommandEntry], arguments: list[bytes]) -> CommandEntry:
-        name = arguments[0]
-        entry = commands.get(name) or commands.get(name.lower())
-        if entry is None:
-            raise unknown_command(arguments)
-        if entry.subcommands:
-            if len(arguments) > 1:
-                child = entry.subcommands.get(arguments[1].lower())
-                if child is None:
-                    raise CommandError(
-                        b"ERR unknown subcommand '%b'. Try %b HELP." % (printable(arguments[1]), name.upper())
-                    )
-                entry = child
-            elif entry.alone is not None:
-                entry = entry.alone
-        if entry.function is None or not entry.minimum <= len(arguments) <= entry.maximum:
-            raise wrong_arity(entry.name)
-        return entry
+        return resolve(self.plain_commands, arguments)
 
     def call(
         self, context: Context, entry: CommandEntry, arguments: list[bytes], attended: bool = False
@@ -411,7 +380,7 @@ class Engine:
         if not self.observed:
             return self.propagation.run(context, entry, arguments)
         if self.monitors and entry.is_monitored:
-            self.feed_monitors(context, arguments)
+            feed_monitors(self, context, arguments)
         tracking = self.tracking
         caller, tracking.current = tracking.current, context.session
         try:
@@ -425,7 +394,7 @@ class Engine:
             tracking.current = caller
         return reply
 
-    def _permits(self, arguments: list[bytes]) -> bool | None:
+    def permits(self, arguments: list[bytes]) -> bool | None:
         """Whether the user may run a command, for redis.acl_check_cmd; None where there is no such command."""
         entry = self.commands.get(arguments[0].lower())
         if entry is not None and entry.subcommands and len(arguments) > 1:
@@ -437,28 +406,7 @@ class Engine:
 
     def update_guard(self) -> None:
         """Decide anew whether commands need to be checked against the state of the server as a whole."""
-        self.guarded = (
-            self.pause.until is not None
-            or self.eviction.limit > 0
-            or self.logs.sizes
-            or self.loading is not None
-            or self.saver.refuses_writes
-            or self.replication.guards
-            or self.append_only.log.problem is not None
-            or self.busy.overdue
-        )
-
-    def refusal_in_script(self, context: ScriptContext, entry: CommandEntry) -> bytes | None:
-        """`refusal` of a command that a script calls."""
-        if self.saver.refuses_writes and entry.writes and self.replication.following is None:
-            return MISCONF
-        if (refusal := self.append_only.refusal_in_script(entry)) is not None:
-            return refusal
-        if not self.replication.spares_memory:
-            refusal = self.eviction.refusal_in_script(context, entry)
-        if refusal is None and self.replication.guards:
-            refusal = self.replication.refusal_in_script(context, entry)
-        return refusal
+        self.guarded = may_refuse(self)
 
     def start_loading(self, progress: Progress) -> None:
         """Refuse nearly every command from now on: what the data will be is being loaded."""
@@ -475,23 +423,6 @@ class Engine:
         threshold = self.latency.threshold * 1_000_000
         self.slow_ns = min(self.logs.slow.threshold, threshold or self.logs.slow.threshold)
 
-    def refusal(self, session: Session, entry: CommandEntry, arguments: list[bytes]) -> bytes | None:
-        """Why the server as a whole will not run this command now, as an error reply; None where it will."""
-        if self.loading is not None and not entry.while_loading:
-            return LOADING
-        if self.busy.overdue and (busy := self.busy.refusal(entry, arguments)) is not None:
-            return busy
-        refusal = None
-        if self.eviction.limit and not self.replication.spares_memory:
-            refusal = self.eviction.refusal(session, entry, arguments)
-        if refusal is None and self.saver.refuses_writes and self.replication.following is None:
-            refusal = self.saver.refusal(session, entry)
-        if refusal is None:
-            refusal = self.append_only.refusal(session, entry)
-        if refusal is None and self.replication.guards:
-            refusal = self.replication.refusal(session, entry, arguments)
-        return refusal
-
     def _count_calls(self) -> int:
         return sum(entry.calls for entry in every_entry(self.commands))
 
@@ -499,99 +430,9 @@ class Engine:
         """Count an error reply under its code, as INFO's errorstats show it."""
         self.statistics.count_error(message)
 
-    def log(self, text: bytes) -> None:
+    def log(self, text: str) -> None:
         """Write a line to the server's log."""
-        logger.warning("%s", text.decode("utf-8", "replace"))
-
-    def feed_monitors(self, context: Context, arguments: list[bytes]) -> None:
-        """Show a command to the clients under MONITOR."""
-        source = b"lua" if context is not context.session else context.session.address.encode()
-        when = self.clock.time_us()
-        entry = self.commands.get(arguments[0]) or self.commands.get(arguments[0].lower())
-        shown = arguments if entry is None else redacted(entry.name, arguments, self.config)
-        line = b"%d.%06d [%d %b] %b" % (
-            when // 1_000_000,
-            when % 1_000_000,
-            context.db.index,
-            source,
-            b" ".join(map(quoted, shown)),
-        )
-        for session in tuple(self.monitors):
-            session.push_reply(SimpleString(line))
-
-    # Waiting clients
-
-    def park(self, waiter: Waiter) -> None:
-        """Let a client wait; see `Context.block`."""
-        waiter.session.waiter = waiter
-        waiter.park()
-        if waiter.deadline is not None:
-            deadlines = self._deadlines
-            if len(deadlines) >= self._deadlines_limit:
-                # Those served long before their deadline would stay until then.
-                deadlines[:] = [entry for entry in deadlines if entry[2].session.waiter is entry[2]]
-                heapq.heapify(deadlines)
-                self._deadlines_limit = max(64, 2 * len(deadlines))
-            heapq.heappush(deadlines, (waiter.deadline, next(self._waiter_numbers), waiter))
-            self.keyspace.falls_due(waiter.deadline)
-
-    def serve_waiters(self) -> None:
-        """Try the parked commands of every key that changed, first come first served.
-
-        What serves one may ready a further key (BLMOVE); a loop, not recursion, follows such chains.
-        """
-        keyspace = self.keyspace
-        while keyspace.ready:
-            ready, keyspace.ready = keyspace.ready, {}
-            for database, key in ready:
-                self._serve_key(database, key)
-
-    def _serve_key(self, database: Database, key: bytes) -> None:
-        """Try who waits for this key, as long as there is one. O(number served), unless some cannot be."""
-        queue = database.blocked.get(key)
-        while queue and key in database.data:
-            first = next(iter(queue))
-            if first.session.waiter is first and self._try_waiter(first, key):
-                continue
-            # Who is first waits for a value of another type; one further back may do with this one.
-            for waiter in tuple(queue):
-                if key in database.data and waiter.session.waiter is waiter:
-                    self._try_waiter(waiter, key)
-            return
-        for waiter in tuple(queue or ()):
-            if waiter.without_key and waiter.session.waiter is waiter:
-                self._try_waiter(waiter, key)
-
-    def _try_waiter(self, waiter: Waiter, key: bytes) -> bool:
-        """Whether the waiter need not wait any longer."""
-        session = waiter.session
-        self.tracking.current = session
-        try:
-            if session.user.restricted:
-                self._check_parked(waiter)
-            if self.propagation.active:
-                reply = self.propagation.serve(
-                    session, waiter.arguments, lambda: waiter.attempt(session, key)
-                )
-            else:
-                reply = waiter.attempt(session, key)
-        except CommandError as error:
-            self.count_error(error.message)
-            reply = ErrorReply(error.message)
-        finally:
-            self.tracking.current = None
-        if reply is None:
-            return False
-        session.unpark(reply)
-        return True
-
-    def _check_parked(self, waiter: Waiter) -> None:
-        """Refuse a command whose client has lost the right to it while it waited."""
-        session = waiter.session
-        if session.last_entry is not None and waiter.arguments:
-            refusal = self.acl.refusal(session, session.last_entry, waiter.arguments)
-            if refusal is not None:
-                raise CommandError(refusal)
+        logger.warning("%s", text)
 
     # Events
 
@@ -603,26 +444,7 @@ class Engine:
             self.broker.publish(b"__keyevent@%d__:%b" % (database.index, event), key)
 
 
-def _log_script(level: int, text: bytes) -> None:
+def log_script(level: int, text: bytes) -> None:
     """redis.log: its levels are debug, verbose, notice and warning."""
     severity = (logging.DEBUG, logging.DEBUG, logging.INFO, logging.WARNING)[level]
     logger.log(severity, "%s", text.decode(errors="backslashreplace"))
-
-
-def quoted(text: bytes) -> bytes:
-    r"""A text as MONITOR and the logs show it: in quotes, with `\n`, `\xhh` and the like for what is not plain."""
-    pieces = [b'"']
-    for byte in text:
-        if byte in b'\\"':
-            pieces.append(b"\\%c" % byte)
-        elif byte in _ESCAPED:
-            pieces.append(_ESCAPED[byte])
-        elif 32 <= byte < 127:
-            pieces.append(b"%c" % byte)
-        else:
-            pieces.append(b"\\x%02x" % byte)
-    pieces.append(b'"')
-    return b"".join(pieces)
-
-
-_ESCAPED = {10: b"\\n", 13: b"\\r", 9: b"\\t", 7: b"\\a", 8: b"\\b"}

@@ -8,6 +8,7 @@ Source: "Key eviction"; the directives maxmemory, maxmemory-policy and maxmemory
 
 from __future__ import annotations
 
+import logging
 from bisect import insort
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from anystore.pulsards.registry import CommandEntry
     from anystore.pulsards.session import Session
 
+logger = logging.getLogger("anystore.pulsards")
+
 OUT_OF_MEMORY: Final = b"OOM command not allowed when used memory > 'maxmemory'."
 POLICIES: Final = (
     *("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"),
@@ -30,6 +33,8 @@ POLICIES: Final = (
 #: Keys evicted in one go before the command at hand runs; what is too much still goes in the turns after it.
 _PER_TURN: Final = 100
 _POOL: Final = 16
+#: Milliseconds between two messages of the same: a server at its limit crosses it all the time.
+_QUIET_MS: Final = 60_000
 
 #: How fit a key is to be evicted, its database and its name; fitter ones sort last.
 _Candidate = tuple[int, int, bytes]
@@ -51,6 +56,8 @@ class Eviction:
         # When there was too much for the first time since there was not, in milliseconds since 1970.
         self._exceeded_since: int | None = None
         self._exceeded_before = 0
+        #: When the log was last told, by what.
+        self._told: dict[str, int] = {}
 
     def configure(self, limit: int, policy: str, samples: int) -> None:
         """Take settings over. O(N) in all keys where there was no limit and now is one."""
@@ -121,7 +128,6 @@ class Eviction:
             and not self._engine.keyspace.obeying
         ):
             return OUT_OF_MEMORY
-        context.wrote = context.wrote or entry.writes
         return None
 
     # Evicting
@@ -139,16 +145,27 @@ class Eviction:
                 self.short, self.behind = False, True
                 keyspace.falls_due(keyspace.now)
                 break
-            victim = None if self.policy == "noeviction" else self._victim()
+            spared = self.policy == "noeviction" or keyspace.importing
+            victim = None if spared else self._victim()
             if victim is None:
                 self.short, self.behind = True, False
+                self._tell("nothing can be evicted: writes are refused")
                 break
+            self._tell("keys are evicted")
             victim[0].evict(victim[1])
             evicted += 1
         else:
             self._within_limit()
         if evicted:
             monitor.end(b"eviction-cycle", begun)
+
+    def _tell(self, what: str) -> None:
+        """Have the log say that the limit is reached, and what comes of it; once in a while, if it goes on."""
+        now = self._engine.keyspace.now
+        told = self._told.get(what)
+        if told is None or now - told >= _QUIET_MS:
+            self._told[what] = now
+            logger.warning("maxmemory (%d bytes, %s) is reached: %s", self.limit, self.policy, what)
 
     def _victim(self) -> tuple[Database, bytes] | None:
         """The key to go next. O(maxmemory-samples), or O(log N) for volatile-ttl."""

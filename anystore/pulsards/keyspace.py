@@ -6,17 +6,30 @@ What a single one does is in `anystore.pulsards.database`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.accounting import Account
 from anystore.pulsards.database import Database
+from anystore.pulsards.datatypes import (
+    DEFAULT_LIMITS,
+    EncodingLimits,
+    HashValue,
+    ListValue,
+    SetValue,
+    SortedSetValue,
+)
 
 if TYPE_CHECKING:
+    from anystore.pulsards.leavings import Leavings
     from anystore.pulsards.persistence.snapshot import Snapshot
 
 #: A moment that does not come.
 NEVER = 2**63
+#: What a database holds that is as large as its number of keys.
+_HELD: Final = ("data", "expires", "fields", "accessed", "_deadlines", "account", "_scan_index")
+#: What changes its encoding as it grows.
+_ENCODED: Final = (HashValue, ListValue, SetValue, SortedSetValue)
 #: Keys expired in one turn of the active expiry, so that a storm of them never holds the loop for long.
 EXPIRED_PER_TURN = 500
 
@@ -31,10 +44,13 @@ class Keyspace:
         self.nearest = NEVER
         #: Whether keys are removed when they expire, or only when they are next asked for.
         self.active_expiry = True
-        #: What is past is hidden but not removed: a primary, or a file that is being read, says when it has gone.
-        self.follows = False
-        #: A command of such a source is running: to it, what is past is there until the source says otherwise.
+        self._follows = self._importing = False
+        #: What is past is hidden but not removed: somebody else says when it has gone (`follows`, `importing`).
+        self.keeps_past = False
+        #: A command of a primary, or out of a file, is running.
         self.obeying = False
+        #: A command of whoever says what has gone is running: to it, what is past is there.
+        self.sees_past = False
         #: Told as a command, where somebody keeps a copy of the data, what went by itself: expired, or evicted.
         self.loss_watcher: Callable[[Database, list[bytes]], None] | None = None
         self.notify_classes = 0
@@ -50,6 +66,7 @@ class Keyspace:
         self.peak_used = 0
         self.accounted = False
         self._new_accesses: Callable[[], dict[bytes, int]] = dict
+        self._encoding_limits = DEFAULT_LIMITS
         self.watched = 0  # (client, key) pairs under WATCH, in all databases
         #: Told of every key that changes, expiries included; none of them where nobody has to be.
         self.touch_watchers: tuple[Callable[[Database, bytes], None], ...] = ()
@@ -60,9 +77,35 @@ class Keyspace:
         self.databases = [Database(self, index) for index in range(count)]
 
     @property
+    def follows(self) -> bool:
+        """Whether a primary, or a file that is being read, says what has expired."""
+        return self._follows
+
+    @follows.setter
+    def follows(self, follows: bool) -> None:
+        self._follows = follows
+        self.keeps_past = follows or self._importing
+
+    @property
+    def importing(self) -> bool:
+        """Whether clients bring data in from elsewhere, and say what has expired (`import-mode`); no replica does."""
+        return self._importing and not self._follows
+
+    @importing.setter
+    def importing(self, importing: bool) -> None:
+        if self._importing and not importing:
+            self.falls_due(self.now)
+        self._importing = importing
+        self.keeps_past = importing or self._follows
+
+    def is_past(self, when: int) -> bool:
+        """Whether what a command lets expire at `when` goes at once; not where somebody else says when it has gone."""
+        return when <= self.now and not (self.obeying or self.importing)
+
+    @property
     def expires_by_itself(self) -> bool:
         """Whether keys and fields are to be removed when their time is up."""
-        return self.active_expiry and not self.follows
+        return self.active_expiry and not self.keeps_past
 
     def set_time(self, now: int) -> None:
         """It is `now`, in milliseconds since 1970; the engine says so at the start of each turn."""
@@ -128,19 +171,40 @@ class Keyspace:
                 else:
                     new[key] = (kept >> 8) * 60
 
+    def limit_encodings(self, limits: EncodingLimits) -> None:
+        """Have what is written from now on encoded by these limits. O(N) in all keys where they are others than before.
+
+        As in Redis, a value keeps its encoding until it is written to the next time.
+        """
+        before, self._encoding_limits = self._encoding_limits, limits
+        if limits == before:
+            return
+        for database in self.databases:
+            for _, value in database.data.items():
+                if isinstance(value, _ENCODED):
+                    value.settle(before)
+
     def new_accesses(self) -> dict[bytes, int]:
         """What the accesses to the keys of an empty database are kept in."""
         return self._new_accesses()
 
-    def flush_all(self) -> int:
-        """Empty every database; the number of keys removed."""
+    def flush_all(self, leavings: Leavings | None = None) -> int:
+        """Empty every database; the number of keys removed. `leavings` are to free them, if any are given: O(1) then."""
+        self._leave(leavings)
         return sum(database.flush() for database in self.databases)
 
-    def take_over(self, other: Keyspace) -> None:
-        """Have the keys of another keyspace, which loses them, in place of these.
+    def _leave(self, leavings: Leavings | None) -> None:
+        # An image that is being written goes on from what it has taken of them; it goes with that.
+        if leavings is not None and not self.images:
+            leavings.take(getattr(database, name) for database in self.databases for name in _HELD)
+            self.falls_due(self.now)
 
-        Constant, but for the keys watched or waited for, and O(N) where an account is kept of them.
+    def take_over(self, other: Keyspace, leavings: Leavings | None = None) -> None:
+        """Have the keys of another keyspace, which loses them, in place of these, which `leavings` are to free, if given.
+
+        Constant, but for the keys watched or waited for, and O(N) where an account is kept of them, or they are freed.
         """
+        self._leave(leavings)
         for own, new in zip(self.databases, other.databases, strict=True):
             own.touch_all_watched(new)
             own.flush()
@@ -175,16 +239,13 @@ class Keyspace:
 
     def begin_image(self, image: Snapshot) -> None:
         """Tell an image of every change before it is made, until `end_image`. O(1)."""
-        # The databases change their class, so that without an image nobody asks whether there is one.
-        from anystore.pulsards.persistence.snapshot import ImagedDatabase
-
-        self.images = (*self.images, image)
-        for database in self.databases:
-            database.__class__ = ImagedDatabase
+        self._set_images((*self.images, image))
 
     def end_image(self, image: Snapshot) -> None:
         """Take a `begin_image` back; nothing happens where that was done before."""
-        self.images = tuple(other for other in self.images if other is not image)
-        if not self.images:
-            for database in self.databases:
-                database.__class__ = Database
+        self._set_images(tuple(other for other in self.images if other is not image))
+
+    def _set_images(self, images: tuple[Snapshot, ...]) -> None:
+        self.images = images
+        for database in self.databases:
+            database.images = images

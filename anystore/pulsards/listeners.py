@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import socket
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import anyio
@@ -57,9 +58,10 @@ async def open_listeners(addresses: Iterable[Address], config: Config) -> list[L
                 opened.append(_listen_unix(address, config))
                 continue
             host = _WILDCARDS.get(address.host, address.host)
-            found = await anyio.getaddrinfo(
-                host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )
+            with _as_names():
+                found = await anyio.getaddrinfo(
+                    host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                )
             opened += _listen_all(address, found, config)
     except BaseException:
         close_all(opened)
@@ -74,12 +76,22 @@ def open_listeners_now(addresses: Iterable[Address], config: Config) -> list[Lis
         for address in addresses:
             host = _WILDCARDS.get(address.host, address.host)
             flags = socket.AI_PASSIVE | socket.AI_NUMERICHOST
-            found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
+            with _as_names():
+                found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=flags)
             opened += _listen_all(address, found, config)
     except BaseException:
         close_all(opened)
         raise
     return opened
+
+
+@contextlib.contextmanager
+def _as_names() -> Iterator[None]:
+    """What cannot be a host's name at all is one that nobody has."""
+    try:
+        yield
+    except ValueError as error:
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
 
 
 def close_all(listeners: Iterable[Listener]) -> None:
@@ -132,6 +144,12 @@ def _listen_unix(address: Address, config: Config) -> Listener:
     try:
         sock.setblocking(False)
         sock.bind(path)
+        group = config.values["unixsocketgroup"]
+        if group:
+            try:
+                shutil.chown(path, group=group)
+            except LookupError:
+                raise OSError(errno.EINVAL, f"unixsocketgroup: there is no group {group}") from None
         permissions = config.values["unixsocketperm"]
         if permissions:
             os.chmod(path, permissions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from anyio.abc import ByteStream
@@ -19,6 +19,9 @@ class MemoryStream(ByteStream):
     another receives. It is also an `anystore.streams.NowaitStream`: nothing here ever has to wait but for the server
     to have something to say.
     """
+
+    answers_at_once: Final = True
+    """For the client: after `send_nowait` it is worth while to ask for the answer at once."""
 
     def __init__(self, engine: Engine, address: str = "memory:0") -> None:
         self._engine = engine

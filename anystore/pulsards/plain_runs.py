@@ -27,8 +27,54 @@ _HEADERS: Final = len(BULK_HEADERS)
 _NUMBERS: Final = len(INTEGERS)
 
 
-def run_plain(session: Session, commands: Iterator[list[bytes]], out: list[bytes]) -> list[bytes] | None:
-    """Run commands, and queue their replies in `out`, up to one that is not plain: that one, or None at the end."""
+def run_alone(session: Session, arguments: list[bytes]) -> bytes | None:
+    """Run the one command that has come; its reply, encoded, or None where it is not plain: nothing has happened then."""
+    engine = session.engine
+    entry = engine.commands.get(arguments[0])
+    if entry is None or not entry.is_plain or not entry.minimum <= len(arguments) <= entry.maximum:
+        return None
+    function: Any = entry.function
+    if function is None:
+        return None
+    session.last_entry = entry
+    if entry.is_told and engine.propagation.active:
+        function = engine.propagation.telling(entry, function)
+    try:
+        reply = function(session, arguments)
+    except Exception as error:
+        reply = engine.failure(entry, error)
+    begun = engine.turn_mark
+    engine.turn_mark = mark = engine.elapsed_ns()
+    elapsed = mark - begun
+    entry.calls += 1
+    entry.elapsed_ns += elapsed
+    try:
+        entry.durations[elapsed >> FINE_SHIFT] += 1
+    except IndexError:
+        count_duration(entry, elapsed)
+    if elapsed >= engine.slow_ns:
+        log_slow(engine, session, entry, arguments, elapsed)
+    encoded: bytes
+    if reply is OK:
+        encoded = b"+OK\r\n"
+    elif type(reply) is bytes and len(reply) < _HEADERS:
+        encoded = BULK_HEADERS[len(reply)] + reply + b"\r\n"
+    elif type(reply) is int and 0 <= reply < _NUMBERS:
+        encoded = INTEGERS[reply]
+    else:
+        encoded = encode_reply(reply, session.protocol)
+    if engine.keyspace.ready:
+        engine.waiting.serve()
+    return encoded
+
+
+def run_plain(
+    session: Session, commands: Iterator[list[bytes]], out: list[bytes], until: int
+) -> list[bytes] | None:
+    """Run commands, and queue their replies in `out`, up to one that is not plain: that one, or None at the end.
+
+    The first that there is no time for any more, too: `until` is when the turn is to end, by `Engine.elapsed_ns`.
+    """
     lookup = session.engine.commands.get
     arguments = next(commands, None)
     while arguments is not None:
@@ -40,7 +86,9 @@ def run_plain(session: Session, commands: Iterator[list[bytes]], out: list[bytes
             or not entry.minimum <= len(arguments) <= entry.maximum
         ):
             return arguments
-        arguments = _run_alike(session, entry, arguments, commands, out)
+        arguments = _run_alike(session, entry, arguments, commands, out, until)
+        if session.engine.turn_mark >= until:
+            return arguments
     return None
 
 
@@ -50,8 +98,12 @@ def _run_alike(
     first: list[bytes],
     commands: Iterator[list[bytes]],
     out: list[bytes],
+    until: int,
 ) -> list[bytes] | None:
-    """Run a command, and those behind it that are the same; the first that is not, or None at the end."""
+    """Run a command, and those behind it that are the same; the first that is not, or None at the end.
+
+    Once it is `until`, it is the next one, whatever it is.
+    """
     engine = session.engine
     session.last_entry = entry
     clock, keyspace, slow_ns = engine.elapsed_ns, engine.keyspace, engine.slow_ns
@@ -93,7 +145,10 @@ def _run_alike(
         else:
             out.append(encode_reply(reply, session.protocol))
         if keyspace.ready:
-            engine.serve_waiters()
+            engine.waiting.serve()
+        if mark >= until:
+            following = next(commands, None)
+            break
     entry.calls += calls
     entry.elapsed_ns += mark - begun
     engine.turn_mark = mark

@@ -8,6 +8,7 @@ import gc
 import os
 import platform
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 
 try:
     import resource
@@ -21,6 +22,18 @@ EXECUTABLE = sys.executable
 ALLOCATOR = "pymalloc" if os.environ.get("PYTHONMALLOC", "pymalloc").startswith("pymalloc") else "libc"
 SYSTEM = f"{platform.system()} {platform.release()} {platform.machine()}"
 ARCHITECTURE_BITS = 64 if sys.maxsize > 2**32 else 32
+
+
+def build() -> str:
+    """Which build of the server runs, by the modules that are loaded: `compiled` where any is an extension, else `pure`.
+
+    O(modules), some 100 µs. What is installed beside them does not matter, nor what they were to be.
+    """
+    suffixes = tuple(EXTENSION_SUFFIXES)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("anystore.pulsards.") and (module.__file__ or "").endswith(suffixes):
+            return "compiled"
+    return "pure"
 
 
 def resident_bytes() -> int | None:

@@ -226,6 +226,17 @@ class Propagation:
         if self._depth:
             self._instead = _AS_IT_CAME
 
+    def hold(self) -> None:
+        """Tell of nothing until `release`: what happens until then is one unit."""
+        self._depth += 1
+
+    def release(self, session: Session) -> None:
+        """End what `hold` has begun, for a client's command."""
+        self._depth -= 1
+        if not self._depth and self._gathered:
+            self.caller = session
+            self._emit()
+
     def note(self, database: Database, command: list[bytes]) -> None:
         """Tell of something that happens by the way, before whatever the running command comes to."""
         if not self.active:

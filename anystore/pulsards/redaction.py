@@ -19,6 +19,8 @@ def redacted(name: bytes, arguments: list[bytes], config: Config) -> list[bytes]
         return [arguments[0], *[_HIDDEN] * (len(arguments) - 1)]
     if name == b"hello":
         return _hide_credentials(arguments)
+    if name == b"migrate":
+        return _hide_login(arguments)
     if name in (b"acl|setuser", b"acl|deluser"):
         return [*arguments[:2], *[_HIDDEN] * (len(arguments) - 2)]
     if name == b"config|set":
@@ -32,6 +34,23 @@ def _hide_credentials(arguments: list[bytes]) -> list[bytes]:
         if arguments[position].upper() == b"AUTH":
             return [*arguments[: position + 1], _HIDDEN, _HIDDEN, *arguments[position + 3 :]]
     return arguments
+
+
+def _hide_login(arguments: list[bytes]) -> list[bytes]:
+    """MIGRATE … AUTH password | AUTH2 user password."""
+    shown = list(arguments)
+    position = 6
+    while position < len(shown):
+        word = shown[position].upper()
+        if word == b"KEYS":
+            break
+        secrets = 1 if word == b"AUTH" else 2 if word == b"AUTH2" else 0
+        for _ in range(secrets):
+            position += 1
+            if position < len(shown):
+                shown[position] = _HIDDEN
+        position += 1
+    return shown
 
 
 def _hide_settings(arguments: list[bytes], config: Config) -> list[bytes]:

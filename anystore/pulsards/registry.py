@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anystore import spec
 from anystore.exceptions import ImproperlyConfigured
+from anystore.pulsards.errors import CommandError, printable, unknown_command, wrong_arity
 from anystore.spec import CommandSpec
 
 if TYPE_CHECKING:
@@ -97,10 +98,11 @@ class CommandEntry:
         #: Writes, or runs what writes, or is told to replicas for another reason: see `anystore.pulsards.propagation`.
         self.is_told = self.writes or self.name in _MAY_WRITE
         #: Reads or changes keys and does nothing else: see `anystore.pulsards.plain_runs`.
-        self.is_plain = (spec_row.group in _ON_KEYS or self.name in _HARMLESS) and not flags & {
-            "blocking",
-            "noscript",
-        }
+        self.is_plain = (
+            (spec_row.group in _ON_KEYS or self.name in _HARMLESS)
+            and not flags & {"blocking", "noscript"}
+            and self.name != b"migrate"  # whose caller waits, here, without a flag that says so
+        )
         self.while_loading = "loading" in flags
         self.while_subscribed = self.name in _RUN_WHILE_SUBSCRIBED
         self.subcommands: dict[bytes, CommandEntry] = {}
@@ -192,6 +194,35 @@ def build_table() -> dict[bytes, CommandEntry]:
             entry.alone = CommandEntry(entry.spec, entry.function)
             entry.function = None
     return table
+
+
+def resolve(commands: dict[bytes, CommandEntry], arguments: list[bytes]) -> CommandEntry:
+    """The entry of a command or subcommand in a table, with its arity checked; `CommandError` where there is none."""
+    name = arguments[0]
+    entry = commands.get(name) or commands.get(name.lower())
+    if entry is None:
+        raise unknown_command(arguments)
+    if entry.subcommands:
+        if len(arguments) > 1:
+            child = entry.subcommands.get(arguments[1].lower())
+            if child is None:
+                raise CommandError(
+                    b"ERR unknown subcommand '%b'. Try %b HELP." % (printable(arguments[1]), name.upper())
+                )
+            entry = child
+        elif entry.alone is not None:
+            entry = entry.alone
+    if entry.function is None or not entry.minimum <= len(arguments) <= entry.maximum:
+        raise wrong_arity(entry.name)
+    return entry
+
+
+def named(commands: dict[bytes, CommandEntry], arguments: list[bytes]) -> CommandEntry | None:
+    """The entry that a call names, whether it can be called so or not; None where there is none."""
+    entry = commands.get(arguments[0].lower())
+    if entry is None or not entry.subcommands or len(arguments) == 1:
+        return entry
+    return entry.subcommands.get(arguments[1].lower())
 
 
 def rename_commands(table: dict[bytes, CommandEntry], renames: Iterable[tuple[str, str]]) -> None:

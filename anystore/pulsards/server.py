@@ -19,9 +19,11 @@ from anystore.pulsards import process, reactor, streams, tls
 from anystore.pulsards.addresses import Address, configured_addresses, given_addresses, host_and_port
 from anystore.pulsards.clock import Clock
 from anystore.pulsards.config import Config, Refused
+from anystore.pulsards.debugging.driver import run_debugging
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.listeners import Listener, close_all, open_listeners, open_listeners_now
 from anystore.pulsards.memory import MemoryStream
+from anystore.pulsards.migration.driver import run_migrations
 from anystore.pulsards.persistence.keeping import load_image, run_saves, save_at_end
 from anystore.pulsards.persistence.loading import CannotLoad
 from anystore.pulsards.persistence.log_keeping import end_log, load_log, run_log
@@ -155,6 +157,8 @@ class PulsarDS(AsyncContextManagerMixin):
             await group.start(run_timers, self.engine)
             await group.start(run_saves, self.engine)
             await group.start(run_log, self.engine)
+            await group.start(run_migrations, self.engine)
+            await group.start(run_debugging, self.engine)
             self._group = group
             if self.obeys_shutdown:
                 self.engine.stopper = group.cancel_scope.cancel
@@ -188,6 +192,7 @@ class PulsarDS(AsyncContextManagerMixin):
     def _open_storage(self) -> None:
         """Take the directory that the data are kept in, where one is given. Raises `OSError`."""
         self.engine.saver.decided = False
+        self.engine.ending.reset()
         self._loaded = False
         path = self.config.values["dir"]
         if path:

@@ -24,7 +24,11 @@ def set_level(word: str) -> None:
 
 def log_to(file: str, level: str) -> None:
     """Write the log to a file, or to standard error for an empty name. Raises `OSError`."""
-    handler = logging.FileHandler(file) if file else logging.StreamHandler()
+    handler = (
+        logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+        if file
+        else logging.StreamHandler()
+    )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     set_level(level)

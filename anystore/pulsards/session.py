@@ -24,31 +24,25 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from anystore.pulsards.blocking import Waiter
-from anystore.pulsards.context import Context
-from anystore.pulsards.database import Database
+from anystore.pulsards.client_state import ClientState
 from anystore.pulsards.errors import CommandError
-from anystore.pulsards.plain_runs import run_plain
-from anystore.pulsards.pubsub import remove_listener
-from anystore.pulsards.registry import CommandEntry
+from anystore.pulsards.plain_runs import run_alone, run_plain
+from anystore.pulsards.refusals import refusal as refused_by_server
+from anystore.pulsards.registry import CommandEntry, named
 from anystore.resp.encode import encode_reply
-from anystore.resp.requests import RequestParser
 from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply, PushReply
 
 if TYPE_CHECKING:
-    from anystore.pulsards.acl import User
     from anystore.pulsards.engine import Engine
-    from anystore.pulsards.replication import Follower
-    from anystore.pulsards.tracking import Tracking
 
 logger = logging.getLogger("anystore.pulsards")
 
-Queued = list[tuple[CommandEntry, list[bytes]]]
+_ENDLESS: Final = 2**60
 
 
-class Session(Context):
+class Session(ClientState):
     """The server's side of one connection."""
 
     __slots__ = (
@@ -57,100 +51,24 @@ class Session(Context):
         "_over_soft_limit_since",
         "_own_messages",
         "_receiving",
-        "aborted",
-        "address",
-        "authenticated",
-        "channels",
-        "closing",
-        "connected_at",
         "deliver",
-        "exec_replies",
-        "follower",
-        "guarded",
-        "id",
-        "is_primary",
-        "last_active",
-        "last_entry",
-        "library_name",
-        "library_version",
-        "local_address",
-        "lost_race",
-        "monitoring",
-        "muted",
-        "name",
-        "no_evict",
-        "no_touch",
-        "parser",
-        "patterns",
-        "queue",
-        "queue_broken",
-        "queued_bytes",
-        "redirects",
-        "shard_channels",
-        "skip_replies",
-        "tracking",
-        "unsent_bytes",
-        "user",
-        "waiter",
-        "watching",
-        "written_offset",
+        "turn_ns",
     )
 
     def __init__(self, engine: Engine, address: str = "", local_address: str = "") -> None:
         """`address` and `local_address` are what CLIENT LIST shows, as host:port or a socket's path."""
-        self.engine = engine
+        super().__init__(engine, address, local_address)
         self.session = self
-        self.db: Database = engine.keyspace.databases[0]
-        self.protocol = 2
-        self.can_block = True
-        self.id = engine.next_client_id()
-        self.address = address
-        self.local_address = local_address
-        self.name = b""
-        self.library_name = b""
-        self.library_version = b""
-        self.user: User = engine.acl.default
-        self.connected_at = self.last_active = engine.keyspace.now
-        self.last_entry: CommandEntry | None = None
-        self.parser = RequestParser(engine.config.proto_max_bulk_len)
-        self.queue: Queued | None = None
-        self.queued_bytes = 0  # what the arguments of the commands in it take
-        self.queue_broken = False
-        self.watching: dict[tuple[Database, bytes], bool] = {}
-        self.lost_race = False
-        self.channels: dict[bytes, None] = {}
-        self.patterns: dict[bytes, None] = {}
-        self.shard_channels: dict[bytes, None] = {}
-        self.waiter: Waiter | None = None
-        self.closing = False
-        self.aborted = False
-        self.monitoring = False
-        self.muted = False
-        self.skip_replies = 0
-        self.no_evict = False
-        self.no_touch = False
-        self.redirects = False  # whether it says that it can be sent to another node
-        self.guarded = False
-        self.tracking: Tracking | None = None
         self.deliver: Callable[[], None] = _nobody
         self._out: list[bytes] = []
         #: Messages that its own command sends a client; they leave after the command's reply.
         self._own_messages: list[bytes] = []
-        #: What EXEC has gathered so far, while it runs: confirmations of subscriptions go in there.
-        self.exec_replies: list[Any] | None = None
-        #: What the driver has taken and the client has not, in bytes; see `hold`.
-        self.unsent_bytes = 0
         self._over_soft_limit_since: int | None = None
         self._backlog: deque[list[bytes]] = deque()
-        #: What is known of it as a replica, once it has said anything of that; whether it stands for the primary instead.
-        self.follower: Follower | None = None
-        self.is_primary = False
-        #: Where the replication stream was behind the last thing that this client changed.
-        self.written_offset = 0
         self._receiving = False
-        #: Has logged in, or did not have to when it connected.
-        self.authenticated = not engine.acl.login_needed
-        self.update_guard()
+        #: How long its commands may run before others have their turn, in nanoseconds; a driver that can go on with
+        #: them sets it: see `Engine.unfinished`.
+        self.turn_ns = _ENDLESS
 
     def __repr__(self) -> str:
         return f"<Session id={self.id} addr={self.address} name={self.name!r}>"
@@ -161,14 +79,51 @@ class Session(Context):
         """Take what the client sent: run what is complete, queue the replies. Never blocks, never raises."""
         if self.closing:
             return
-        engine, parser = self.engine, self.parser
+        self.engine.start_turn()
+        self.last_active = self.engine.keyspace.now
+        self._take(self.parser.feed(data))
+
+    def answer(self, data: bytes) -> bytes:
+        """`receive`, followed by `take_output`; one simple command goes no longer way than it has to.
+
+        For a driver that has nothing else to send. Where it has to decide what comes of the output, for the session is
+        closing or what is acknowledged has to be on disk before, that is left to `take_output`.
+        """
+        if self.closing:
+            return b""
+        engine = self.engine
         engine.start_turn()
         self.last_active = engine.keyspace.now
-        commands = parser.feed(data)
+        command = self.parser.single(data)
+        if command is None:
+            self._take(self.parser.feed_others(data))
+        else:
+            if not (
+                self.guarded
+                or engine.guarded
+                or engine.observed
+                or engine.client_memory.limit
+                or not engine.counts_durations
+                or self.muted
+                or self._out
+                or self._backlog
+                or self.waiter is not None
+            ):
+                reply = run_alone(self, command)
+                if reply is not None:
+                    return reply
+            self._take([command])
+        return b"" if self.closing or engine.holds_replies else self.take_output()
+
+    def _take(self, commands: list[list[bytes]]) -> None:
+        """Run commands that have come, or keep them for later; see whether what is not a whole one yet can be borne."""
+        engine, parser = self.engine, self.parser
         if self.waiter is not None or self._backlog:
             self._backlog.extend(commands)
+            if self.waiter is not None:
+                self.waiter.hear(self._backlog, parser.error)
         else:
-            self._run(commands)
+            self._run(commands, self.turn_ns)
         if engine.client_memory.limit:
             engine.client_memory.measure(self)
         if parser.partial and parser.buffered > engine.config.query_buffer_limit:
@@ -184,10 +139,11 @@ class Session(Context):
         self._out.append(b"-ERR " + (self.parser.error or b"") + b"\r\n")
         self.closing = True
 
-    def _run(self, commands: list[list[bytes]]) -> None:
-        """Run commands until they are done, the session is parked, or it is closing."""
+    def _run(self, commands: list[list[bytes]], turn_ns: int) -> None:
+        """Run commands until they are done, the session is parked, or it is closing, or its turn is over."""
         engine = self.engine
         rest = iter(commands)
+        until = engine.turn_mark + turn_ns
         self._receiving = True
         try:
             while True:
@@ -200,9 +156,17 @@ class Session(Context):
                 ):
                     arguments = next(rest, None)
                 else:
-                    arguments = run_plain(self, rest, self._out)
+                    arguments = run_plain(self, rest, self._out, until)
                 if arguments is None:
                     return
+                if engine.turn_mark >= until:
+                    if not engine.holds_replies:
+                        self._backlog.append(arguments)
+                        self._backlog.extend(rest)
+                        engine.unfinished[self] = None
+                        return
+                    # The end of a turn takes an fsync, which would hold others up for longer.
+                    until = _ENDLESS
                 self._run_one(arguments)
                 if self.waiter is not None or self.closing:
                     if self.closing:
@@ -210,6 +174,8 @@ class Session(Context):
                     if self.waiter is not None:
                         self.waiter.arguments = arguments
                     self._backlog.extend(rest)
+                    if self._backlog and self.waiter is not None:
+                        self.waiter.hear(self._backlog, self.parser.error)
                     return
         finally:
             self._receiving = False
@@ -234,35 +200,19 @@ class Session(Context):
             else:
                 self._out.append(encode_reply(reply, self.protocol))
         if engine.keyspace.ready:
-            engine.serve_waiters()
+            engine.waiting.serve()
 
-    def resume(self) -> None:
-        """Run what arrived while the session was parked."""
-        while self._backlog and self.waiter is None and not self.closing:
+    def resume(self, turn_ns: int = _ENDLESS) -> None:
+        """Run what arrived while the session was parked, or, for so many nanoseconds, what there was no time for."""
+        unfinished = self.engine.unfinished
+        while self._backlog and self.waiter is None and not self.closing and self not in unfinished:
             commands = list(self._backlog)
             self._backlog.clear()
-            self._run(commands)
-        if self.parser.error is not None and self.waiter is None and not self.closing:
+            self._run(commands, turn_ns)
+        if self.parser.error is not None and self.waiter is None and not (self.closing or self._backlog):
             self._refuse_bytes()
 
     # Running one command with all its checks
-
-    @property
-    def needs_login(self) -> bool:
-        """Whether nothing but logging in is possible."""
-        return not self.authenticated and self.engine.acl.login_needed
-
-    def update_guard(self) -> None:
-        """Decide anew whether commands need the full checks: not for each command, but when a mode changes."""
-        needs_login = self.parser.strict = self.needs_login
-        self.guarded = (
-            needs_login
-            or self.user.restricted
-            or self.queue is not None
-            or self.no_touch
-            or self.tracking is not None
-            or bool(self.channels or self.patterns or self.shard_channels)
-        )
 
     def _run_guarded(self, arguments: list[bytes]) -> Any:
         """Look a command up, check whether it may run now, and run, keep or queue it."""
@@ -275,7 +225,9 @@ class Session(Context):
         try:
             entry = self.engine.resolve(arguments)
         except CommandError as error:
+            self.last_entry = named(self.engine.commands, arguments)
             return self.rejection(None, error.message, arguments[0].lower() == b"exec")
+        self.last_entry = entry  # CLIENT LIST shows what was tried, too
         refusal = self._refusal(entry, arguments)
         if refusal is not None:
             return self.rejection(entry, refusal, entry.name == b"exec")
@@ -287,10 +239,15 @@ class Session(Context):
             self.queue.append((entry, arguments))
             self.queued_bytes += sum(map(len, arguments))
             return QUEUED
-        if self.no_touch and entry.name != b"touch":
-            reply = self._call_without_touching(entry, arguments)
-        else:
-            reply = self.engine.call(self, entry, arguments)
+        keyspace = self.engine.keyspace
+        before, keyspace.sees_past = keyspace.sees_past, self.import_source and keyspace.importing
+        try:
+            if self.no_touch and entry.name != b"touch":
+                reply = self._call_without_touching(entry, arguments)
+            else:
+                reply = self.engine.call(self, entry, arguments)
+        finally:
+            keyspace.sees_past = before
         return self._reply_measured(entry, arguments, reply) if self.engine.logs.sizes else reply
 
     def _reply_measured(self, entry: CommandEntry, arguments: list[bytes], reply: Any) -> Any:
@@ -343,7 +300,7 @@ class Session(Context):
             denied = self.engine.acl.refusal(self, entry, arguments)
             if denied is not None:
                 return denied
-        refusal = self.engine.refusal(self, entry, arguments) if self.engine.guarded else None
+        refusal = refused_by_server(self.engine, self, entry, arguments) if self.engine.guarded else None
         if refusal is not None:
             return refusal
         if self.protocol == 2 and self.subscriptions and not entry.while_subscribed:
@@ -413,6 +370,7 @@ class Session(Context):
 
     def feed(self, data: bytes) -> None:
         """Queue bytes that are no reply: a replica gets its image and its stream so."""
+        self.engine.statistics.bytes_to_replicas += len(data)
         self._out.append(data)
         if not self._receiving:
             self.engine.outbox[self] = None
@@ -465,55 +423,6 @@ class Session(Context):
             self.closing = True
         else:
             self.engine.close_session(self)
-
-    @property
-    def subscriptions(self) -> int:
-        """The number of channels, patterns and sharded channels subscribed to."""
-        return len(self.channels) + len(self.patterns) + len(self.shard_channels)
-
-    @property
-    def footprint(self) -> int:
-        """What the client's buffers hold, in bytes: a command begun, commands queued, what it has not read."""
-        return self.parser.buffered + self.unsent_bytes + self.queued_bytes
-
-    @property
-    def can_idle_out(self) -> bool:
-        """Whether the directive `timeout` applies: subscribers, parked clients and replicas idle by nature."""
-        if self.is_primary or (self.follower is not None and self.follower.attached):
-            return False
-        return not self.subscriptions and self.waiter is None and not self.monitoring and not self.closing
-
-    def forget_watches(self) -> None:
-        """Stop watching every key."""
-        for database, key in self.watching:
-            sessions = database.watchers.get(key)
-            if sessions is not None:
-                sessions.pop(self, None)
-                if not sessions:
-                    del database.watchers[key]
-        self.watching.clear()
-        self.lost_race = False
-
-    def leave_transaction(self) -> None:
-        """Back to normal mode: drop the queue and the watches."""
-        self.queue = None
-        self.queued_bytes = 0
-        self.queue_broken = False
-        self.forget_watches()
-        self.update_guard()
-
-    def forget_subscriptions(self) -> None:
-        """Leave every channel and pattern, without telling the client."""
-        broker = self.engine.broker
-        for names, listeners in (
-            (self.channels, broker.channels),
-            (self.patterns, broker.patterns),
-            (self.shard_channels, broker.shard_channels),
-        ):
-            for name in names:
-                remove_listener(listeners, name, self)
-            names.clear()
-        self.update_guard()
 
     def close(self) -> None:
         """The connection is gone: leave every list this session stands in. Safe to call twice."""

@@ -10,11 +10,13 @@ _PERIOD: Final = 1000
 
 
 class Rates(NamedTuple):
-    """Commands, bytes received and bytes sent per second."""
+    """Commands, bytes received and bytes sent per second; and of these what came from a primary and went to replicas."""
 
     commands: float
     received: float
     sent: float
+    received_from_primary: float
+    sent_to_replicas: float
 
 
 class _Reading(NamedTuple):
@@ -24,6 +26,8 @@ class _Reading(NamedTuple):
     commands: int
     received: int
     sent: int
+    received_from_primary: int
+    sent_to_replicas: int
 
 
 class Statistics:
@@ -41,6 +45,9 @@ class Statistics:
         self.connections_rejected = 0
         self.bytes_received = 0
         self.bytes_sent = 0
+        self.bytes_from_primary = 0
+        #: What replicas are sent, on its way out or gone; what one has not taken when it goes is taken off again.
+        self.bytes_to_replicas = 0
         self.reads = 0
         self.writes = 0
         self.output_limit_disconnections = 0
@@ -68,7 +75,10 @@ class Statistics:
         return self._count_calls()
 
     def _reading(self, now: int) -> _Reading:
-        return _Reading(now, self.commands_processed, self.bytes_received, self.bytes_sent)
+        return _Reading(
+            *(now, self.commands_processed, self.bytes_received, self.bytes_sent),
+            *(self.bytes_from_primary, self.bytes_to_replicas),
+        )
 
     def read_rates(self, now: int) -> None:
         """Note the counters down, to tell rates by; to be called when `rates_due` has come and something happens."""
@@ -85,4 +95,6 @@ class Statistics:
             (self.commands_processed - before.commands) / seconds,
             (self.bytes_received - before.received) / seconds,
             (self.bytes_sent - before.sent) / seconds,
+            (self.bytes_from_primary - before.received_from_primary) / seconds,
+            max(0, self.bytes_to_replicas - before.sent_to_replicas) / seconds,
         )

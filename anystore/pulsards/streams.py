@@ -14,6 +14,8 @@ import anyio.lowlevel
 from anyio.abc import ByteStream, TaskGroup
 from anyio.streams.tls import TLSStream
 
+from anystore.pulsards.admission import turn_away
+from anystore.pulsards.connections import TURN_NS
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.listeners import set_up_connection, shown_peer
 from anystore.streams import SocketByteStream
@@ -58,7 +60,7 @@ async def _serve_socket(
 ) -> None:
     set_up_connection(sock, engine.config)
     peer, own = shown_peer(address, sock), shown_peer(sock.getsockname(), sock)
-    refusal = engine.turn_away(peer)
+    refusal = turn_away(engine, peer)
     stream: ByteStream = SocketByteStream(sock)
     if refusal is None:
         secured = stream if context is None else await _secured(stream, context(), peer)
@@ -142,7 +144,16 @@ async def serve_stream(
                 break
         group.cancel_scope.cancel()
 
+    async def end_turn() -> None:
+        if engine.holds_replies:
+            engine.outbox[session] = None
+            await _flush_together(engine)
+        else:
+            deliver()
+            engine.flush()
+
     session.deliver = deliver
+    session.turn_ns = TURN_NS
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(send_output)
@@ -151,12 +162,11 @@ async def serve_stream(
                     engine.statistics.bytes_received += len(data)
                     engine.statistics.reads += 1
                     session.receive(data)
-                    if engine.holds_replies:
-                        engine.outbox[session] = None
-                        await _flush_together(engine)
-                    else:
-                        deliver()
-                        engine.flush()
+                    await end_turn()
+                    while session in engine.unfinished:
+                        await anyio.lowlevel.checkpoint()
+                        engine.go_on()
+                        await end_turn()
             finally:
                 if not session.closing:
                     group.cancel_scope.cancel()

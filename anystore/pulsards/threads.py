@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from anyio.from_thread import start_blocking_portal
-
 from anystore.pulsards.server import PulsarDS
 
 
@@ -20,6 +18,9 @@ def run_in_thread(
     `options` are those of `PulsarDS`; `backend` is "asyncio", "uvloop" or "trio". On leaving, the server stops in
     order and its thread ends. Blocking: call it from ordinary code, not from inside an event loop's task.
     """
+    # Here, because it takes its time, and whoever starts a server in any other way does without.
+    from anyio.from_thread import start_blocking_portal
+
     name, backend_options = backend_for(backend)
     with (
         start_blocking_portal(name, backend_options) as portal,

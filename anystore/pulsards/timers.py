@@ -8,6 +8,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from anystore.pulsards.engine import Engine
+from anystore.pulsards.giving_way import give_way
 
 
 async def run_timers(engine: Engine, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -34,8 +35,11 @@ async def run_timers(engine: Engine, *, task_status: TaskStatus[None] = anyio.TA
         while True:
             due = engine.announce_due()
             delay = math.inf if due is None else engine.clock.seconds_until(due)
-            with anyio.move_on_after(delay):
-                await earlier.wait()
+            if delay <= 0:
+                await give_way()
+            else:
+                with anyio.move_on_after(delay):
+                    await earlier.wait()
             earlier = anyio.Event()
             engine.run_due()
             engine.flush()

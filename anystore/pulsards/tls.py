@@ -6,7 +6,8 @@ Source: redis.conf of Redis 7.4, section "TLS/SSL".
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from anystore.pulsards.config import Config
 
@@ -32,7 +33,7 @@ def server_context(config: Config) -> ssl.SSLContext:
     if not values["tls-cert-file"]:
         raise ValueError("tls-cert-file is needed to listen with TLS")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _load(context, values["tls-cert-file"], values["tls-key-file"], values["tls-key-file-pass"])
+    _load(context, values, "tls-")
     context.verify_mode = _VERIFY[values["tls-auth-clients"]]
     authorities, folder = values["tls-ca-cert-file"], values["tls-ca-cert-dir"]
     if authorities or folder:
@@ -58,14 +59,16 @@ def server_context(config: Config) -> ssl.SSLContext:
 def client_context(config: Config) -> ssl.SSLContext:
     """How the connection to a primary is made by these settings: it has to have a certificate of a known authority.
 
-    As in Redis the name in it does not count. Reads the files. `OSError` says what is wrong, and no secret.
+    The server's own certificate is shown to it, unless there is one for that (tls-client-cert-file). As in Redis the name in
+    the primary's does not count. Reads the files. `OSError` says what is wrong, and no secret.
     """
     values = config.values
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     try:
-        if values["tls-cert-file"]:
-            _load(context, values["tls-cert-file"], values["tls-key-file"], values["tls-key-file-pass"])
+        prefix = "tls-client-" if values["tls-client-cert-file"] else "tls-"
+        if values[prefix + "cert-file"]:
+            _load(context, values, prefix)
         _limit(context, values["tls-protocols"])
     except ValueError as error:
         raise OSError(str(error)) from None
@@ -75,12 +78,14 @@ def client_context(config: Config) -> ssl.SSLContext:
     return context
 
 
-def _load(context: ssl.SSLContext, certificate: str, key: str, password: str) -> None:
+def _load(context: ssl.SSLContext, values: Mapping[str, Any], prefix: str) -> None:
+    """Load the certificate and the key of the directives that begin so."""
+    certificate, key = values[prefix + "cert-file"], values[prefix + "key-file"]
     try:
         # A function, so that OpenSSL never asks at the terminal.
-        context.load_cert_chain(certificate, key or None, lambda: password)
+        context.load_cert_chain(certificate, key or None, lambda: values[prefix + "key-file-pass"])
     except (OSError, ValueError) as error:
-        raise ValueError(f"tls-cert-file, tls-key-file: {_reason(error)}") from None
+        raise ValueError(f"{prefix}cert-file, {prefix}key-file: {_reason(error)}") from None
 
 
 def _reason(error: OSError | ValueError) -> str:

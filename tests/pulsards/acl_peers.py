@@ -37,10 +37,10 @@ WORDS_OF_7_0 = (
 )
 
 
-def _as_7_0(reply: Any) -> Any:
+def as_7_0(reply: Any) -> Any:
     """Our reply in the words of Redis 7.0."""
     if isinstance(reply, list):
-        return [_as_7_0(item) for item in reply]
+        return [as_7_0(item) for item in reply]
     if isinstance(reply, tuple) and reply[0] == "error":
         text = reply[1]
         for ours, theirs in WORDS_OF_7_0:
@@ -51,12 +51,12 @@ def _as_7_0(reply: Any) -> Any:
     return reply
 
 
-def _without_databases(reply: Any) -> Any:
+def without_databases(reply: Any) -> Any:
     """Valkey's reply without the rules about databases, which Redis does not have."""
     if isinstance(reply, dict):
-        return {name: _without_databases(value) for name, value in reply.items() if name != b"databases"}
+        return {name: without_databases(value) for name, value in reply.items() if name != b"databases"}
     if isinstance(reply, list):
-        kept = [_without_databases(item) for item in reply]
+        kept = [without_databases(item) for item in reply]
         if b"databases" in kept:
             position = kept.index(b"databases")
             del kept[position : position + 2]
@@ -64,12 +64,12 @@ def _without_databases(reply: Any) -> Any:
     return reply
 
 
-def _as_valkey(reply: Any) -> Any:
+def as_valkey(reply: Any) -> Any:
     """Our reply without the flags that say whether RESTORE is to check its input: Valkey takes and forgets them."""
     if isinstance(reply, list):
-        return [_as_valkey(item) for item in reply if item not in _SANITIZING]
+        return [as_valkey(item) for item in reply if item not in _SANITIZING]
     if isinstance(reply, dict):
-        return {name: _as_valkey(value) for name, value in reply.items()}
+        return {name: as_valkey(value) for name, value in reply.items()}
     if isinstance(reply, set):
         return {item for item in reply if item not in _SANITIZING}
     if isinstance(reply, bytes) and reply.startswith(b"user "):
@@ -111,9 +111,9 @@ class AclPeers(Differential):
 
     def _compare(self, name: str, command: Command, ours: Any, theirs: Any) -> None:
         if name == "redis":
-            ours = _as_7_0(ours)
+            ours = as_7_0(ours)
         else:
-            ours, theirs = _as_valkey(ours), _without_databases(theirs)
+            ours, theirs = as_valkey(ours), without_databases(theirs)
         super()._compare(name, command, ours, theirs)
 
     def clients(self) -> dict[str, EngineClient | RealClient]:

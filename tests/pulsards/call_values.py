@@ -346,3 +346,24 @@ def commands_of_pulsards() -> list[str]:
     """The names of all commands that pulsards has now, in order."""
     load()
     return sorted(registered())
+
+
+#: Commands, as patterns of their names, that no sequence of made-up calls contains, and why.
+NOT_CALLED: Final[Mapping[str, str]] = {
+    "quit client|reply monitor shutdown": "the connection, or the server, does not answer any more",
+    "failover psync replconf replicaof role slaveof sync": "they are about other servers",
+    "bgrewriteaof bgsave lastsave save acl|load acl|save config|rewrite migrate module|*": "they are about files and hosts",
+    "acl|* client|kill client|no-evict client|pause client|unpause config|* client|info client|list client|tracking "
+    "client|trackinginfo": "they change the server for every later test, or are about its clients; see test_administrators",
+    "debug latency|* memory|purge slowlog|* commandlog|* script|debug script|kill function|kill": "they change the server "
+    "for every later test",
+    "client|id hello info memory|doctor memory|malloc-stats "
+    "memory|stats time lolwut": "their replies are about the one server, and have tests of their own",
+    "*|help": "the texts are each server's own",
+    "command command|count command|docs command|info command|list": "see test_registry",
+    "pfdebug pfselftest restore-asking": "for tests of the server itself",
+    "client|getredir client|caching": "they need a client that tracks; see test_tracking",
+}
+
+#: Keywords of Valkey and of Redis 8 that pulsards, which presents Redis 7.4, does not have: (command, keyword).
+NOT_IN_PULSARDS: Final[frozenset[tuple[str, str]]] = frozenset()

@@ -97,7 +97,7 @@ class CallMaker:
         for node in nodes:
             if node.name in _COUNTS and node.type == "integer":
                 counter = node.name
-                found.append(None)
+                found += [None] if node.token is None else [self._token(node.token), None]
                 continue
             same = times if row.name in _PAIRED and node.name == "id" and node.multiple else 0
             words, times = self._node(row, node, same)
@@ -137,7 +137,10 @@ class CallMaker:
         return found, times
 
     def _unwanted(self, row: CommandSpec, node: Argument) -> bool:
-        return node.token is not None and bool({(row.name, node.token), ("*", node.token)} & self._without)
+        if node.token is not None and {(row.name, node.token), ("*", node.token)} & self._without:
+            return True
+        parts = node.arguments if node.type == "block" else ()
+        return any(self._unwanted(row, part) for part in parts if not part.optional)
 
     def _token(self, token: str) -> bytes:
         return (token.lower() if self.chance(10) else token).encode()

@@ -46,7 +46,7 @@ class EngineClient:
         self._reader = hiredis.Reader(replyError=_error, notEnoughData=NotImplemented)
 
     def send(self, *arguments: Argument) -> None:
-        self.session.receive(hiredis.pack_command(arguments))
+        self._reader.feed(self.session.answer(hiredis.pack_command(arguments)))
         self.engine.flush()
 
     def receive(self) -> Any:
@@ -66,22 +66,30 @@ class EngineClient:
 class RealClient:
     """One client of a real server."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, timeout: float = 60) -> None:
         self.port = port
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader(replyError=_error, notEnoughData=NotImplemented)
 
     def send(self, *arguments: Argument) -> None:
         self._socket.sendall(hiredis.pack_command(arguments))
 
+    def send_packed(self, commands: bytes) -> None:
+        """Commands that are packed already."""
+        self._socket.sendall(commands)
+
     def receive(self) -> Any:
+        return _comparable(self.receive_raw())
+
+    def receive_raw(self) -> Any:
+        """The next reply as hiredis reads it, which is quicker."""
         while (reply := self._reader.gets()) is NotImplemented:
             data = self._socket.recv(65536)
             if not data:
                 raise EOFError("the server closed the connection")
             self._reader.feed(data)
-        return _comparable(reply)
+        return reply
 
     def execute(self, *arguments: Argument) -> Any:
         self.send(*arguments)

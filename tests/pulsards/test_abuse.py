@@ -36,12 +36,22 @@ class TestBytes:
         ("data", "answer"),
         [
             (b"*1\r\n:1\r\n", b"-ERR Protocol error: expected '$', got ':'\r\n"),
+            (b"*1\r\n\rx\r\n", b"-ERR Protocol error: expected '$', got ' '\r\n"),
+            (b"*1\r\n\nx\r\n", b"-ERR Protocol error: expected '$', got ' '\r\n"),
             (b"*x\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
             (b"*1\r\n$600000000\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
             (b"PING\r\n*1\r\n$-1\r\n", b"+PONG\r\n-ERR Protocol error: invalid bulk length\r\n"),
             (b"a" * 1_000_000 + b"\r\n", b"-ERR Protocol error: too big inline request\r\n"),
         ],
-        ids=["type", "count", "length", "after a command", "1 MB inline line"],
+        ids=[
+            "type",
+            "carriage return",
+            "line feed",
+            "count",
+            "length",
+            "after a command",
+            "1 MB inline line",
+        ],
     )
     async def test_malformed_requests_close_that_one_connection(self, data: bytes, answer: bytes) -> None:
         async with PulsarDS(bind="127.0.0.1:0") as server:
@@ -58,7 +68,7 @@ class TestBytes:
                 # What a server has not read when it closes may take its last answer along, in TCP.
                 assert received == answer or len(data) > 100_000
                 assert await ask(other, "PING") == b"PONG"
-                with anyio.fail_after(5):
+                with anyio.fail_after(20):
                     while len(server.engine.sessions) > 1:
                         await anyio.lowlevel.checkpoint()
 
@@ -119,7 +129,7 @@ class TestCrowds:
                         assert await ask(stream, "PING") == b"PONG"
                 gc.collect()
                 assert descriptors() == before
-                assert threading.active_count() == threads
+                assert threading.active_count() <= threads  # those of tests before may end meanwhile
 
     async def test_maxclients(self) -> None:
         async with PulsarDS(bind="127.0.0.1:0", maxclients=2) as server:

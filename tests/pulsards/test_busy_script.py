@@ -163,6 +163,21 @@ class TestKill:
             "UNKILLABLE Sorry the script already executed write commands against the dataset."
         )
 
+    @pytest.mark.parametrize("command", ["'DEL', 'missing'", "'INCR', 'text'"])
+    def test_not_one_that_has_tried_to(self, command: str) -> None:
+        """What counts is the command, and not what has come of it."""
+        scene = Scene()
+        scene.runner.execute("SET", "text", "x")
+        script = f"redis.pcall({command}) for i = 1, 3000000 do end return 1"
+        assert scene.run(("EVAL", script, 0), "SCRIPT KILL") == 1
+        assert scene.replies[0][1].startswith("UNKILLABLE")
+
+    def test_one_that_was_not_let_write(self) -> None:
+        scene = Scene()
+        script = "redis.pcall('SET', 'k', 1) while true do end"
+        kind, text = scene.run(("EVAL_RO", script, 0), "SCRIPT KILL")
+        assert (kind, "killed by user" in text) == ("error", True)
+
     def test_no_pcall_holds_it_up(self) -> None:
         scene = Scene()
         script = "while true do pcall(function() while true do end end) end"
@@ -189,6 +204,19 @@ class TestKill:
         assert kind == "error"
         assert stops == [None]
         assert units == []
+
+    @pytest.mark.parametrize("first", ["the same client", "another client"])
+    def test_one_that_comes_after_shutdown_does_not_hold_it_up(self, first: str) -> None:
+        """The server's tasks end when the turn is over, so that no script may go on for ever in it."""
+        scene = Scene()
+        stops: list[None] = []
+        scene.engine.stopper = lambda: stops.append(None)
+        (scene.runner if first == "the same client" else scene.other).send("SHUTDOWN", "NOSAVE")
+        assert stops == [None]
+        # What may write is held back anyway.
+        scene.runner.send("EVAL_RO", FOR_EVER, 0)
+        scene.other.send("EVAL_RO", "while true do pcall(function() while true do end end) end", 0)
+        scene.other.send("EVAL", FOR_EVER, 0)
 
     def test_nobody_else_is_needed(self) -> None:
         """Where no driver can hear others, a script just runs."""

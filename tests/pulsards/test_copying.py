@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.pulsards.call_values import commands_of_pulsards, world
+from tests.pulsards.call_values import NOT_CALLED, commands_of_pulsards, world
 from tests.pulsards.calls import Call, CallMaker
 from tests.pulsards.copying import Copied, contents
-from tests.pulsards.differences import NOT_CALLED
 from tests.pulsards.peers import EngineClient
 
 #: How many examples; the ones of CI are the same each time.

@@ -24,8 +24,9 @@ from tests.pulsards.copying import Copied, contents, plain
 from tests.pulsards.feeds import Feed, commands_of
 from tests.pulsards.peers import RealClient
 from tests.pulsards.test_differential import Side
-from tests.servers import redis_binary, run_server, valkey_binary
+from tests.servers import binaries, run_server
 
+BINARIES: Final = binaries()
 #: How many programs of how many calls each; the ones of CI are the same each time.
 PROGRAMS: Final = int(os.environ.get("PULSARDS_COPYING", "12"))
 CALLS: Final = 60
@@ -108,13 +109,11 @@ def _as_bytes(word: Any) -> bytes:
     return word if isinstance(word, bytes) else str(word).encode()
 
 
-@pytest.fixture(scope="module", params=["valkey", "redis"])
-def peer(request: pytest.FixtureRequest) -> Iterator[Peer | None]:
-    binary = valkey_binary() if request.param == "valkey" else redis_binary()
-    if binary is None:
-        yield None
-        return
-    with run_server(binary, "--repl-diskless-sync", "no", "--shutdown-timeout", "0") as server:
+@pytest.fixture(scope="module", params=BINARIES)
+def peer(request: pytest.FixtureRequest) -> Iterator[Peer]:
+    with run_server(
+        BINARIES[request.param], "--repl-diskless-sync", "no", "--shutdown-timeout", "0"
+    ) as server:
         found = Peer(request.param, server.port)
         yield found
         found.close()
@@ -142,6 +141,22 @@ def as_told(found: dict[Any, Any], server: str) -> dict[Any, Any]:
     return found
 
 
+def as_counted(found: dict[Any, Any], server: str) -> dict[Any, Any]:
+    """What is held, as each version of that server counts it: in Redis 8.6 no group has read more than was ever added."""
+    for key, held in found.items():
+        if (
+            server != "redis8"
+            or key == "functions"
+            or not isinstance(held[0], tuple)
+            or held[0][0] != "stream"
+        ):
+            continue
+        (_, _, added), groups = held[0][2:]
+        for name, (last, read, pending, consumers) in groups.items():
+            groups[name] = (last, min(read, added), pending, consumers)
+    return found
+
+
 #: What a real server tells so that it comes to something else on a server of another make: the order of what SORT finds to
 #: be equal, and what ANY finds first. Or even on one of its own: a key that is twice in one MSETEX, at a moment that is
 #: past; a BITFIELD that fails, but has made the string longer; and (see the calls) that a consumer reads once more what
@@ -154,9 +169,8 @@ _NOT_FOLLOWED: Final = (
 )
 
 
-def test_what_a_real_server_tells_comes_to_the_same_here(peer: Peer | None) -> None:
-    for number in range(PROGRAMS if peer is not None else 0):
-        assert peer is not None
+def test_what_a_real_server_tells_comes_to_the_same_here(peer: Peer) -> None:
+    for number in range(PROGRAMS):
         peer.clear()
         engine = Engine()
         engine.keyspace.follows = True
@@ -175,9 +189,8 @@ def test_what_a_real_server_tells_comes_to_the_same_here(peer: Peer | None) -> N
         assert without_what_is_past(as_told(contents(engine), peer.name)) == theirs, f"program {number}"
 
 
-def test_what_is_told_here_comes_to_the_same_on_a_real_server(peer: Peer | None) -> None:
-    for number in range(1000, 1000 + PROGRAMS if peer is not None else 0):
-        assert peer is not None
+def test_what_is_told_here_comes_to_the_same_on_a_real_server(peer: Peer) -> None:
+    for number in range(1000, 1000 + PROGRAMS):
         peer.clear()
         copied = Copied(clock=SystemClock())
         copied.engine.keyspace.active_expiry = False
@@ -187,4 +200,5 @@ def test_what_is_told_here_comes_to_the_same_on_a_real_server(peer: Peer | None)
                 reply = peer.client.execute(*command)
                 assert "('error'" not in repr(reply), f"program {number}: {call}, told as {command}: {reply}"
             copied.units.clear()
-        assert without_what_is_past(contents(copied.engine)) == without_what_is_past(peer.contents()), number
+        ours, theirs = [as_counted(found, peer.name) for found in (contents(copied.engine), peer.contents())]
+        assert without_what_is_past(ours) == without_what_is_past(theirs), number

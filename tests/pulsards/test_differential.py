@@ -19,25 +19,16 @@ from hypothesis import strategies as st
 
 from anystore import spec
 from anystore.spec import Argument
-from tests.pulsards.call_values import commands_of_pulsards
+from tests.pulsards.call_values import NOT_CALLED, NOT_IN_PULSARDS, commands_of_pulsards
 from tests.pulsards.calls import Call, CallMaker
-from tests.pulsards.differences import (
-    DIFFERENCES,
-    NOT_CALLED,
-    NOT_IN_PULSARDS,
-    Difference,
-    calls_of,
-    reason_for,
-)
+from tests.pulsards.differences import DIFFERENCES, Difference, calls_of, reason_for
 from tests.pulsards.peers import EngineClient, RealClient
 from tests.pulsards.trial import Trial
 from tests.pulsards.waiting import play
-from tests.servers import RealServer, redis_binary
+from tests.servers import SERVERS, RealServer
 
 #: How many examples of each kind.
 EXAMPLES: Final = int(os.environ.get("PULSARDS_DIFFERENTIAL", "200"))
-#: What pulsards is held against. Without a Redis its cases are left out, instead of passing with nothing done.
-SERVERS: Final = ("valkey",) if redis_binary() is None else ("valkey", "redis")
 
 
 class Side:
@@ -225,11 +216,6 @@ class TestClientsThatWait:
     def test_s8_for_streams(self, protocol: int, valkey: RealServer, data: st.DataObject) -> None:
         """Redis 7.0 has other words for who waits for a group that goes, and does not tell everybody."""
         play(data.draw(scenes(("stream",))), valkey, None, protocol)
-
-
-@pytest.fixture(scope="module")
-def ports(valkey: RealServer, redis_server: RealServer | None) -> dict[str, int | None]:
-    return {"valkey": valkey.port, "redis": None if redis_server is None else redis_server.port}
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,22 @@ class TestEvicting:
         assert 500 < client.execute("DBSIZE") < 1000
         assert b"evicted_keys:%d\r\n" % engine.keyspace.evicted in client.execute("INFO", "stats")
 
+    def test_s21_the_log_tells_but_not_all_the_time(self, caplog: pytest.LogCaptureFixture) -> None:
+        clock = ManualClock()
+        client = EngineClient(clock=clock, maxmemory="100000", maxmemory_policy="allkeys-lru")
+        for number in range(2000):
+            client.execute("SET", f"k{number}", "x" * 50)
+        assert caplog.messages == ["maxmemory (100000 bytes, allkeys-lru) is reached: keys are evicted"]
+        client.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        caplog.clear()
+        for _ in range(3):
+            assert client.execute("APPEND", "k1999", "x" * 60_000) in (OUT_OF_MEMORY, 60_050)
+        said = "maxmemory (100000 bytes, noeviction) is reached: nothing can be evicted: writes are refused"
+        assert caplog.messages == [said]
+        clock.advance(61)
+        assert client.execute("SET", "a", "1") == OUT_OF_MEMORY
+        assert caplog.messages == [said, said]
+
     def test_nothing_is_evicted_without_a_policy(self) -> None:
         client = filled("noeviction")
         replies = [client.execute("SET", f"k{number}", "x" * 50) for number in range(3000)]

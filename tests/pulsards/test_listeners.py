@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import socket
 import stat
@@ -37,12 +38,12 @@ def port_of(server: PulsarDS, number: int = 0) -> int:
     return int(server.addresses[number].rpartition(":")[2])
 
 
-async def ask(port: int, *arguments: str, host: str = "127.0.0.1") -> Any:
+async def ask(port: int, *arguments: str | bytes, host: str = "127.0.0.1") -> Any:
     async with await anyio.connect_tcp(host, port) as stream:
         return await ask_on(stream, *arguments)
 
 
-async def ask_on(stream: anyio.abc.ByteStream, *arguments: str) -> Any:
+async def ask_on(stream: anyio.abc.ByteStream, *arguments: str | bytes) -> Any:
     await stream.send(hiredis.pack_command(arguments))
     reader = hiredis.Reader(notEnoughData=NotImplemented)
     while (reply := reader.gets()) is NotImplemented:
@@ -101,6 +102,14 @@ class TestAddresses:
                 assert await ask(port, "CONFIG", "GET", "port") == [b"port", str(port).encode()]
                 assert (await ask(port, "CONFIG", "GET", "unixsocket"))[1] == f"{folder}/s".encode()
 
+    @pytest.mark.parametrize("host", [b"x" * 300, b"a..b", b"\xff", b"no.such.host.invalid", b"-\xff"])
+    async def test_config_set_of_what_can_be_no_address(self, host: bytes) -> None:
+        async with PulsarDS(bind="127.0.0.1:0") as server:
+            port = port_of(server)
+            reply = await ask(port, "CONFIG", "SET", "bind", host)
+            assert "Failed to bind to specified addresses" in str(reply)
+            assert await ask(port, "CONFIG", "GET", "bind") == [b"bind", b"127.0.0.1"]
+
     async def test_permissions_of_a_unix_socket(self) -> None:
         with tempfile.TemporaryDirectory(prefix="as") as folder:
             path = f"{folder}/s"
@@ -109,6 +118,24 @@ class TestAddresses:
                 async with create_store(server.dsn + "?database=0") as store:
                     assert await store.client().config_get("unixsocketperm") == {"unixsocketperm": "700"}
                     assert (await store.client().client_info())["addr"] == f"{path}:0"
+
+    async def test_group_of_a_unix_socket(self) -> None:
+        grp = importlib.import_module("grp")  # which only some systems have
+        # Who may, gives it to another group than it would have; who may not, to one of their own.
+        groups = (
+            [group for group in grp.getgrall() if group.gr_gid != os.getgid()] if os.getuid() == 0 else []
+        )
+        wanted = groups[0] if groups else grp.getgrgid(os.getgid())
+        with tempfile.TemporaryDirectory(prefix="as") as folder:
+            path = f"{folder}/s"
+            async with PulsarDS(
+                port=0, unixsocket=path, unixsocketgroup=wanted.gr_name, unixsocketperm="770"
+            ):
+                found = os.stat(path)
+                assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (wanted.gr_gid, 0o770)
+            with pytest.raises(OSError, match="unixsocketgroup: there is no group no-such-group"):
+                async with PulsarDS(port=0, unixsocket=path, unixsocketgroup="no-such-group"):
+                    pass
 
 
 class TestConnections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from anystore import __version__
 from anystore.pulsards import process
 from anystore.pulsards.__main__ import main
+from anystore.pulsards.persistence.loading import FileLoading
+from anystore.pulsards.server import PulsarDS
 from tests.pulsards.certificates import make_certificates
 from tests.servers import free_port
 
@@ -52,7 +56,7 @@ class Running:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Its exit status, and what it has logged since."""
         self.process.send_signal(how)
-        _, log = self.process.communicate(timeout=20)
+        _, log = self.process.communicate(timeout=60)
         return self.process.returncode, log
 
 
@@ -96,11 +100,40 @@ def test_it_serves_by_a_file_and_options_until_told_to_stop(
 def test_shutdown_ends_it(folder: Path, backend: str) -> None:
     with Running("--port", "0", "--unixsocket", f"{folder}/s", "--backend", backend) as server:
         assert ask(folder / "s", b"SHUTDOWN") == b""
-        _, log = server.process.communicate(timeout=20)
+        _, log = server.process.communicate(timeout=60)
         assert server.process.returncode == 0
     assert "SHUTDOWN received: stopping" in log
     assert log.rstrip().endswith("stopped")
     assert not (folder / "s").exists()
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_no_collections_while_files_load(folder: Path, sound: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Running("--port", "0", "--unixsocket", f"{folder}/s", "--dir", str(folder)) as server:
+        assert ask(folder / "s", b"SET key value") == b"+OK\r\n"
+        assert ask(folder / "s", b"SAVE") == b"+OK\r\n"
+        server.stop()
+    if not sound:
+        (folder / "dump.rdb").write_bytes((folder / "dump.rdb").read_bytes()[:-9])
+    collecting: list[tuple[str, bool]] = []
+    step = FileLoading.step
+
+    def watched_step(self: FileLoading) -> None:
+        collecting.append(("loading", gc.isenabled()))
+        step(self)
+
+    async def end_at_once(self: PulsarDS) -> None:
+        collecting.append(("serving", gc.isenabled()))
+
+    monkeypatch.setattr(FileLoading, "step", watched_step)
+    monkeypatch.setattr(PulsarDS, "wait_ended", end_at_once)
+    options = ["--port", "0", "--unixsocket", f"{folder}/s", "--dir", str(folder), "--appendonly", "no"]
+    try:
+        assert main(options) == (0 if sound else 1)
+    finally:
+        gc.unfreeze()
+    assert set(collecting) == ({("loading", False), ("serving", True)} if sound else {("loading", False)})
+    assert gc.isenabled()
 
 
 def test_the_log_file(folder: Path) -> None:
@@ -117,7 +150,7 @@ def test_the_log_file(folder: Path) -> None:
             assert "ready to accept connections" in next(lines)
             server.terminate()
             assert "stopped" in list(lines)[-1]
-        assert server.communicate(timeout=20)[1] == b""
+        assert server.communicate(timeout=60)[1] == b""
         assert server.returncode == 0
 
 
@@ -161,7 +194,7 @@ class TestArguments:
             [sys.executable, "-m", "anystore.pulsards", "--bind", "192.0.2.1", "--port", str(free_port())],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
         assert done.returncode == 1
         assert "pulsards: cannot serve: " in done.stderr
@@ -171,8 +204,10 @@ class TestArguments:
         shown = capsys.readouterr().out
         assert "--tls-port (default: 0)" in shown
         assert "--requirepass (default: none)" in shown
+
+    def test_the_version_says_which_build_it_is(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["-v"]) == 0
-        assert capsys.readouterr().out.startswith("pulsards ")
+        assert capsys.readouterr().out == f"pulsards {__version__} (Redis 7.4.0), {process.build()}\n"
 
 
 class TestOpenFiles:

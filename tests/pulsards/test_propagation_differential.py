@@ -424,7 +424,7 @@ class Side:
             held = self.waiting()
             client.send(*self.arguments(text))
             if mark:
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 60
                 while self.waiting() <= held:
                     assert time.monotonic() < deadline, f"{text} does not wait"
             else:

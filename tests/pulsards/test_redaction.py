@@ -19,6 +19,8 @@ COMMANDS = (
     ("CONFIG", "SET", "tls-key-file-pass", "x", "nope", "x"),
     ("CONFIG", "SET", "nope", "x"),
     ("ACL", "DELUSER", "somebody"),
+    ("MIGRATE", "127.0.0.1", "1", "k", "0", "10", "COPY", "AUTH", "password"),
+    ("MIGRATE", "127.0.0.1", "1", "", "0", "10", "auth2", "me", "password", "KEYS", "auth", "k"),
     ("GET", "password"),
     ("PING",),
 )

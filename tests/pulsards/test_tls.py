@@ -84,7 +84,7 @@ class TestServing:
         ):
             await pubsub.subscribe("c")
             assert await store.client().publish("c", "hello") == 1
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 async for message in pubsub:
                     assert message.data == b"hello"
                     break
@@ -119,7 +119,7 @@ class TestHandshake:
         async with server_of(made) as server:
             async with await anyio.connect_tcp("127.0.0.1", port_of(server)) as stream:
                 await stream.send(b"PING\r\n")
-                with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                with anyio.fail_after(20), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                     while True:
                         await stream.receive()
             # One who says nothing holds nobody else up.
@@ -134,7 +134,7 @@ class TestHandshake:
         monkeypatch.setattr(streams, "_HANDSHAKE", 0.02)
         async with server_of(made) as server:
             async with await anyio.connect_tcp("127.0.0.1", port_of(server)) as stream:
-                with anyio.fail_after(5), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+                with anyio.fail_after(20), pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                     await stream.receive()
 
     async def test_clients_that_have_to_show_a_certificate(self, made: Certificates) -> None:
@@ -262,7 +262,7 @@ class TestSettings:
 def peer_certificate(port: int, made: Certificates) -> str:
     context = ssl.create_default_context(cafile=made.authority)
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as sock,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as sock,
         context.wrap_socket(sock, server_hostname="localhost") as secure,
     ):
         found = secure.getpeercert(True)

@@ -62,8 +62,12 @@ class EngineStage:
 class RealStage:
     """Clients of one real server."""
 
-    def __init__(self, server: RealServer, protocol: int, stack: ExitStack) -> None:
+    def __init__(
+        self, server: RealServer, protocol: int, stack: ExitStack, *, runs_again: bool = True
+    ) -> None:
+        """`runs_again` is whether a command that has waited is run anew, as since Redis 7.2."""
         self.port = server.port
+        self.runs_again = runs_again
         self.protocol = protocol
         self.stack = stack
         self.clients: dict[str, RealClient] = {}
@@ -91,7 +95,7 @@ class RealStage:
         self._until(b"blocked_clients", waiting)
 
     def _until(self, field: bytes, value: int) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while (now := self._info(field)) != value:
             assert time.monotonic() < deadline, f"{field.decode()} is {now}, not {value}"
 
@@ -105,7 +109,7 @@ class RawClient:
     """A connection to a real server whose replies are not parsed: to tell one null from another."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
 
     def __enter__(self) -> RawClient:
         return self
@@ -143,8 +147,13 @@ def play(
     for server in (valkey, redis_server):
         if server is not None:
             with ExitStack() as stack:
-                _replay(listed, answers, waiting, RealStage(server, protocol, stack))
+                stage_there = RealStage(server, protocol, stack, runs_again=server is valkey)
+                _replay(listed, answers, waiting, stage_there)
     return answers
+
+
+def _is_wrong_type(reply: Any) -> bool:
+    return isinstance(reply, tuple) and reply[0] == "error" and reply[1].startswith("WRONGTYPE")
 
 
 def _replay(
@@ -157,6 +166,8 @@ def _replay(
             stage.client(name).send(*command)
         for step, who, reply in answers:
             if step == number:
+                if not stage.runs_again and who != name and _is_wrong_type(reply):
+                    return  # Redis 7.0 serves it the key that became ready, whatever its other keys hold
                 theirs = stage.client(who).receive()
                 assert theirs == reply, f"step {number}, {name}: {text_of(command)}: {who} gets {theirs}"
         stage.wait_for(waiting[number])

@@ -10,6 +10,7 @@ Source: "ACL" in Redis' documentation, sections "ACL rules", "Key permissions" a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -64,13 +65,20 @@ class KnownCommands:
     """
 
     def __init__(self, entries: Iterable[CommandEntry]) -> None:
-        self._children: dict[bytes, tuple[bytes, ...]] = {}
-        self._categories: dict[bytes, set[bytes]] = {category: set() for category in CATEGORIES}
-        for entry in entries:
-            self._children[entry.name] = tuple(child.name for child in entry.subcommands.values())
+        self._entries = tuple(entries)
+        self._children: dict[bytes, tuple[bytes, ...]] = {
+            entry.name: tuple([child.name for child in entry.subcommands.values()]) for entry in self._entries
+        }
+
+    @cached_property
+    def _categories(self) -> dict[bytes, set[bytes]]:
+        # When the first rule asks: a server in a program that has no users but the default one starts without them.
+        found: dict[bytes, set[bytes]] = {category: set() for category in CATEGORIES}
+        for entry in self._entries:
             for one in (entry, *entry.subcommands.values()):
                 for category in one.spec.categories:
-                    self._categories[category.encode()].add(one.name)
+                    found[category.encode()].add(one.name)
+        return found
 
     def find(self, name: bytes) -> bytes | None:
         """The full name of a command or subcommand ("config|get") given in any case; None for an unknown one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,8 @@ def main(words: Sequence[str]) -> int:
         return 2
     permit = None if not options else _always if "--yes" in options else _asked
     files = [Path(word) for word in words if word not in options]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a damaged manifest names files with any bytes
     try:
         sound = [check(file, sys.stdout, sys.stderr, permit) for file in files]
         sys.stdout.flush()

@@ -36,6 +36,7 @@ _GROUPS: Final = (
     "lists",
     "lolwut",
     "memory",
+    "migrate",
     "modules",
     "monitoring",
     "objects",

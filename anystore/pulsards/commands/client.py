@@ -8,6 +8,7 @@ from anystore.pulsards.commands.client_filters import flags_of, parse_filters
 from anystore.pulsards.commands.connection import checked_client_name, is_one_word
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError, wrong_subcommand
+from anystore.pulsards.migration import MigrationWaiter
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.pausing import HeldCommand
 from anystore.pulsards.registry import command
@@ -54,14 +55,27 @@ def _events(session: Session) -> bytes:
     return b"rw" if session.has_output() or session.unsent_bytes else b"r"
 
 
+def _queued(session: Session) -> int:
+    """How many commands its transaction has, be it still open or on its way; -1 without one."""
+    if session.exec_replies is not None:
+        return session.exec_count
+    return -1 if session.queue is None else len(session.queue)
+
+
+def _command(session: Session) -> bytes:
+    """What it has called last; what a transaction runs is not that."""
+    if session.exec_replies is not None:
+        return b"exec"
+    return b"NULL" if session.last_entry is None else session.last_entry.name
+
+
 def describe(session: Session) -> bytes:
     """One client's line in CLIENT LIST. What pulsards does not have of a Redis client is left out."""
     now = session.engine.keyspace.now
-    queue = session.queue
     fields = (
         (b"id", b"%d" % session.id),
-        (b"addr", session.address.encode()),
-        (b"laddr", session.local_address.encode()),
+        (b"addr", session.address.encode("utf-8", "surrogateescape")),
+        (b"laddr", session.local_address.encode("utf-8", "surrogateescape")),
         (b"name", session.name),
         (b"age", b"%d" % ((now - session.connected_at) // 1000)),
         (b"idle", b"%d" % ((now - session.last_active) // 1000)),
@@ -70,14 +84,14 @@ def describe(session: Session) -> bytes:
         (b"sub", b"%d" % len(session.channels)),
         (b"psub", b"%d" % len(session.patterns)),
         (b"ssub", b"%d" % len(session.shard_channels)),
-        (b"multi", b"%d" % (-1 if queue is None else len(queue))),
+        (b"multi", b"%d" % _queued(session)),
         (b"watch", b"%d" % len(session.watching)),
         (b"qbuf", b"%d" % session.parser.buffered),
         (b"multi-mem", b"%d" % session.queued_bytes),
         (b"obl", b"%d" % session.unsent_bytes),
         (b"tot-mem", b"%d" % session.footprint),
         (b"events", _events(session)),
-        (b"cmd", b"NULL" if session.last_entry is None else session.last_entry.name),
+        (b"cmd", _command(session)),
         (b"user", session.user.name),
         (b"redir", b"-1" if session.tracking is None else b"%d" % session.tracking.redirect),
         (b"resp", b"%d" % session.protocol),
@@ -161,7 +175,7 @@ def client_unblock(ctx: Context, args: list[bytes]) -> int:
     if number is None:
         raise CommandError(NOT_AN_INTEGER)
     session = ctx.engine.sessions.get(number)
-    if session is None or session.waiter is None or isinstance(session.waiter, HeldCommand):
+    if session is None or session.waiter is None or isinstance(session.waiter, HeldCommand | MigrationWaiter):
         return 0
     reply = session.waiter.timeout_reply
     if how == b"error":
@@ -202,9 +216,15 @@ def client_capa(ctx: Context, args: list[bytes]) -> SimpleString:
 
 @command("client|import-source")
 def client_import_source(ctx: Context, args: list[bytes]) -> SimpleString:
-    """CLIENT IMPORT-SOURCE ON | OFF → OK for OFF, the server not being in import mode. O(1). Valkey 8.1."""
-    if args[2].lower() != b"off":
+    """CLIENT IMPORT-SOURCE ON | OFF → OK. O(1). Valkey 8.1.
+
+    To a client that brings data in, keys whose time is up are there until it removes them. ON is an error unless the
+    directive `import-mode` is on; when that ends, so does what this does.
+    """
+    if not ctx.engine.config.values["import-mode"] and args[2].lower() != b"off":
         raise CommandError(b"ERR Server is not in import mode")
+    ctx.session.import_source = _on_off(args[2])
+    ctx.session.update_guard()
     return OK
 
 

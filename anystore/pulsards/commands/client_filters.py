@@ -34,7 +34,7 @@ def flags_of(session: Session) -> bytes:
         flags += b"O"
     if session.subscriptions:
         flags += b"P"
-    if session.queue is not None:
+    if session.queue is not None or session.exec_replies is not None:
         flags += b"x"
     if session.waiter is not None:
         flags += b"b"
@@ -51,12 +51,17 @@ def flags_of(session: Session) -> bytes:
         flags += b"e"
     if session.no_touch:
         flags += b"T"
+    if session.import_source:
+        flags += b"I"
     return flags or b"N"
 
 
 def parse_filters(ctx: Context, words: list[bytes]) -> tuple[list[Filter], bool | None]:
-    """The filters in `words`, all of which are to hold, and what SKIPME says, None where it is not there. O(N)."""
-    filters: list[Filter] = []
+    """The filters in `words`, all of which are to hold, and what SKIPME says, None where it is not there. O(N).
+
+    Of a filter that is there twice the last one counts.
+    """
+    filters: dict[bytes, Filter] = {}
     skip_me: bool | None = None
     position = 0
     while position < len(words):
@@ -76,8 +81,8 @@ def parse_filters(ctx: Context, words: list[bytes]) -> tuple[list[Filter], bool 
         else:
             found = _filter(ctx, plain, words[position], negated)
             position += 1
-        filters.append(_opposite(found) if negated else found)
-    return filters, skip_me
+        filters[name] = _opposite(found) if negated else found
+    return list(filters.values()), skip_me
 
 
 def _opposite(test: Filter) -> Filter:

@@ -17,7 +17,14 @@ _BAD_COUNT: Final = b"ERR count should be greater than or equal to -1"
 def _entries(log: CommandLog, count: int) -> list[list[Any]]:
     entries = list(log.entries)
     return [
-        [entry.id, entry.when, entry.measure, entry.arguments, entry.address.encode(), entry.client_name]
+        [
+            entry.id,
+            entry.when,
+            entry.measure,
+            entry.arguments,
+            entry.address.encode("utf-8", "surrogateescape"),
+            entry.client_name,
+        ]
         for entry in (entries if count == -1 else entries[:count])
     ]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 
 from anystore.pulsards.addresses import is_local
-from anystore.pulsards.config import Refused
+from anystore.pulsards.config import Refused, is_pattern
+from anystore.pulsards.config_refusals import why_refused
 from anystore.pulsards.config_rewrite import rewrite_config
-from anystore.pulsards.config_table import why_refused
 from anystore.pulsards.context import Context
-from anystore.pulsards.errors import CommandError, wrong_arity
+from anystore.pulsards.errors import SYNTAX, CommandError
 from anystore.pulsards.registry import command
 from anystore.resp.types import OK, SimpleString
 
@@ -19,20 +19,21 @@ logger = logging.getLogger("anystore.pulsards")
 @command("config|get")
 def config_get(ctx: Context, args: list[bytes]) -> dict[bytes, bytes]:
     """CONFIG GET pattern [pattern …] — O(N) in the directives. Several patterns since 7.0."""
-    found: dict[bytes, bytes] = {}
+    found: dict[str, tuple[bytes, bytes]] = {}
     for pattern in args[2:]:
-        exact = not any(mark in pattern for mark in (b"*", b"?", b"["))
+        exact = not is_pattern(pattern)
         for name, text in ctx.engine.config.matching(pattern).items():
-            # Who asks for one name gets it back as it was spelt.
-            found[pattern if exact else name.encode()] = text.encode("utf-8", "surrogateescape")
-    return found
+            # Who asks for one name gets it back as it was spelt, the first time.
+            spelt = pattern if exact else name.encode()
+            found.setdefault(name, (spelt, text.encode("utf-8", "surrogateescape")))
+    return dict(found.values())
 
 
 @command("config|set")
 def config_set(ctx: Context, args: list[bytes]) -> SimpleString:
     """CONFIG SET directive value [directive value …] — all or nothing. Several directives since 7.0."""
     if len(args) % 2:
-        raise wrong_arity(b"config|set")
+        raise CommandError(SYNTAX)
     config = ctx.engine.config
     settings: dict[str, str] = {}
     for given, value in zip(args[2::2], args[3::2], strict=True):

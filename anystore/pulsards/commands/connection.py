@@ -65,7 +65,7 @@ def reset(ctx: Context, args: list[bytes]) -> SimpleString:
     session.name = b""
     session.muted = False
     session.skip_replies = 0
-    session.no_evict = session.no_touch = session.redirects = False
+    session.no_evict = session.no_touch = session.redirects = session.import_source = False
     engine.acl.log_out(session)
     return SimpleString(b"RESET")
 
@@ -110,7 +110,7 @@ def hello(ctx: Context, args: list[bytes]) -> dict[bytes, Any]:
         session.name = name
     session.protocol = protocol
     session.update_guard()
-    return {
+    told: dict[bytes, Any] = {
         b"server": REDIS_NAME,
         b"version": REDIS_VERSION,
         b"proto": protocol,
@@ -119,6 +119,9 @@ def hello(ctx: Context, args: list[bytes]) -> dict[bytes, Any]:
         b"role": b"master" if ctx.engine.replication.following is None else b"replica",
         b"modules": [],
     }
+    if zone := ctx.engine.config.values["availability-zone"]:
+        told[b"availability_zone"] = zone.encode("utf-8", "surrogateescape")
+    return told
 
 
 def _hello_options(options: list[bytes]) -> tuple[tuple[bytes, bytes] | None, bytes | None]:

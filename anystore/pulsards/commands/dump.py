@@ -32,7 +32,8 @@ def dump(ctx: Context, args: list[bytes]) -> bytes | None:
         value = db.live_fields(args[1], value)
     if value is None:
         return None
-    return dump_payload(value, ctx.engine.config.encoding_limits)
+    config = ctx.engine.config
+    return dump_payload(value, config.encoding_limits, config.for_valkey)
 
 
 class _Options(NamedTuple):
@@ -97,7 +98,7 @@ def restore(ctx: Context, args: list[bytes]) -> bytes:
         raise invalid_expire(b"restore")
     # Removed and not overwritten, so that subscribers are told of a new key, as Redis tells them.
     replaced = db.remove(key)
-    if 0 < when <= now and not db.keyspace.obeying:
+    if when and db.keyspace.is_past(when):
         if replaced:
             db.changed(key, b"del", GENERIC)
         return OK

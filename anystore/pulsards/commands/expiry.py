@@ -36,7 +36,7 @@ def expire(ctx: Context, args: list[bytes]) -> int:
     key = args[1]
     if db.modify(key) is None or (conditions and not permitted(conditions, db.expiry(key), when)):
         return 0
-    set_or_remove(db, key, when, ctx.engine.keyspace.now)
+    set_or_remove(db, key, when)
     return 1
 
 
@@ -78,9 +78,9 @@ def permitted(conditions: int, current: int | None, when: int) -> bool:
     return not (conditions & _LT and current is not None and when >= current)
 
 
-def set_or_remove(db: Database, key: bytes, when: int, now: int) -> None:
+def set_or_remove(db: Database, key: bytes, when: int) -> None:
     """Let a key expire at `when`, or remove it where that is not in the future, and say so."""
-    if when <= now and not db.keyspace.obeying:
+    if db.keyspace.is_past(when):
         db.remove(key)
         db.changed(key, b"del", GENERIC)
     else:

@@ -8,6 +8,7 @@ from anystore.pulsards.commands.scripting import command_runner
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.glob import matcher
+from anystore.pulsards.monitors import feed_monitors
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.persistence.rdb import PayloadMismatch, RdbError
 from anystore.pulsards.registry import command
@@ -53,7 +54,7 @@ def fcall_ro(ctx: Context, args: list[bytes]) -> Any:
 def _run(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
     engine = ctx.engine
     if engine.monitors:  # before its commands
-        engine.feed_monitors(ctx, args)
+        feed_monitors(engine, ctx, args)
     function = engine.libraries.find(args[1])
     if function is None:
         raise CommandError(b"ERR Function not found")

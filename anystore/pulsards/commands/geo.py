@@ -70,7 +70,7 @@ def geoadd(ctx: Context, args: list[bytes]) -> int:
     scores = [geohash.encode(*position(args[place], args[place + 1])) for place in range(start, len(args), 3)]
     if not scores:
         raise CommandError(SYNTAX)
-    return put_all(ctx, args[1], zip(args[start + 2 :: 3], scores, strict=True), options)
+    return put_all(ctx, args[1], list(zip(args[start + 2 :: 3], scores, strict=True)), options)
 
 
 def _scores(ctx: Context, args: list[bytes]) -> list[float | None]:

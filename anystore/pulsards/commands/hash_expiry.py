@@ -42,7 +42,7 @@ def hexpire(ctx: Context, args: list[bytes]) -> list[int]:
     if value is None:
         return [_NO_FIELD] * len(fields)
     db = ctx.db
-    past = when <= now and not db.keyspace.obeying
+    past = db.keyspace.is_past(when)
     replies = [_expire(value, field, condition, when, past) for field in fields]
     if _REMOVED in replies:
         db.changed(key, b"hdel", HASH)
@@ -128,5 +128,7 @@ def httl(ctx: Context, args: list[bytes]) -> list[int]:
         elif value.expires is None or (when := value.expires.get(field)) is None:
             replies.append(_NO_EXPIRY)
         else:
-            replies.append((when - since + 999) // 1000 if in_seconds else when - since)
+            # To whoever says what has expired, what is past is there, with no time left.
+            left = max(when - since, 0)
+            replies.append((left + 999) // 1000 if in_seconds else left)
     return replies

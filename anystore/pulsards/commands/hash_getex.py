@@ -56,7 +56,7 @@ def hgetex(ctx: Context, args: list[bytes]) -> list[bytes | None]:
 def _read_and_expire(
     ctx: Context, key: bytes, value: HashValue, fields: list[bytes], when: int
 ) -> list[bytes | None]:
-    if not _is_past(ctx, when):
+    if not ctx.engine.keyspace.is_past(when):
         found = list(map(value.get, fields))
         if _expire(ctx, key, value, fields, when):
             ctx.db.changed(key, b"hexpire", HASH)
@@ -93,7 +93,7 @@ def hsetex(ctx: Context, args: list[bytes]) -> int:
     if not _fields_suit(flags, value, fields):
         return 0
     value = hash_to_fill(ctx, key)
-    if when is not None and _is_past(ctx, when):
+    if when is not None and ctx.engine.keyspace.is_past(when):
         value.remove_many(fields)
         db = ctx.db
         db.notify(key, b"hset", HASH)
@@ -175,12 +175,6 @@ def _counted(args: list[bytes], position: int, width: int) -> list[bytes]:
     if count < 1 or count * width != len(rest):
         raise CommandError(_WRONG_COUNT)
     return rest
-
-
-def _is_past(ctx: Context, when: int) -> bool:
-    """Whether what is to go at `when` goes now; not for whoever follows another server, which says when it has gone."""
-    keyspace = ctx.engine.keyspace
-    return when <= keyspace.now and not keyspace.obeying
 
 
 def _moment(ctx: Context, args: list[bytes], flags: int, time: bytes) -> int:

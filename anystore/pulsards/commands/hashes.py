@@ -22,7 +22,7 @@ from anystore.pulsards.errors import (
 from anystore.pulsards.notifications import HASH
 from anystore.pulsards.numbers import INT64_MAX, INT64_MIN, parse_integer, parse_long_double
 from anystore.pulsards.registry import command
-from anystore.resp.types import OK
+from anystore.resp.types import OK, StringsReply
 
 
 def read_hash(ctx: Context, key: bytes) -> HashValue | None:
@@ -78,17 +78,17 @@ def hgetall(ctx: Context, args: list[bytes]) -> dict[bytes, bytes]:
 
 
 @command("hkeys")
-def hkeys(ctx: Context, args: list[bytes]) -> list[bytes]:
+def hkeys(ctx: Context, args: list[bytes]) -> StringsReply:
     """HKEYS key → every field. O(N)."""
     value = read_hash(ctx, args[1])
-    return [] if value is None else list(value)
+    return StringsReply() if value is None else StringsReply(value)
 
 
 @command("hvals")
-def hvals(ctx: Context, args: list[bytes]) -> list[bytes]:
+def hvals(ctx: Context, args: list[bytes]) -> StringsReply:
     """HVALS key → every field's value. O(N)."""
     value = read_hash(ctx, args[1])
-    return [] if value is None else list(value.values())
+    return StringsReply() if value is None else StringsReply(value.values())
 
 
 @command("hlen")
@@ -170,7 +170,10 @@ def hset(ctx: Context, args: list[bytes]) -> int:
     value = db.modify_or_create(key, HashValue)
     if value.expires is not None:
         value = hash_to_fill(ctx, key)
-    added = int(value.put(args[2], args[3])) if len(args) == 4 else value.put_many(args[2:])
+    if len(args) == 4:
+        added = 1 if value.put(args[2], args[3]) else 0
+    else:
+        added = value.put_many(args[2:])
     db.changed(key, b"hset", HASH)
     return added
 

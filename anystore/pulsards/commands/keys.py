@@ -157,7 +157,7 @@ def randomkey(ctx: Context, args: list[bytes]) -> bytes | None:
         if db.peek(key) is not None:
             return key
         tries += 1
-        if tries == _MOST_TRIES and db.keyspace.follows:
+        if tries == _MOST_TRIES and db.keyspace.keeps_past:
             return key  # where nothing expires by itself all keys may be past: better such a one than none for ever
     return None
 

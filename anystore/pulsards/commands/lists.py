@@ -16,7 +16,7 @@ from anystore.pulsards.errors import INDEX_OUT_OF_RANGE, NO_SUCH_KEY, SYNTAX, Co
 from anystore.pulsards.notifications import LIST
 from anystore.pulsards.numbers import INT64_MAX
 from anystore.pulsards.registry import command
-from anystore.resp.types import NULL_ARRAY, OK, SimpleString
+from anystore.resp.types import NULL_ARRAY, OK, SimpleString, StringsReply
 
 #: The words for the ends of a list, in lower case.
 ENDS: Final = (b"left", b"right")
@@ -136,12 +136,12 @@ def llen(ctx: Context, args: list[bytes]) -> int:
 
 
 @command("lrange")
-def lrange(ctx: Context, args: list[bytes]) -> list[bytes]:
+def lrange(ctx: Context, args: list[bytes]) -> StringsReply:
     """LRANGE key start stop: both ends included, negative ones counted from the tail. O(S+N)."""
     start = integer(args[2])
     stop = integer(args[3])
     value = ctx.db.read_as(args[1], ListValue)
-    return [] if value is None else value.range(start, stop)
+    return StringsReply() if value is None else StringsReply(value.range(start, stop))
 
 
 @command("lindex")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from anystore.pulsards.commands.arguments import integer
+from anystore.pulsards.commands.arguments import integer, integer_between
+from anystore.pulsards.config_types import split_words
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import NOT_AN_INTEGER, SYNTAX, CommandError
 from anystore.pulsards.numbers import parse_integer
@@ -141,9 +142,25 @@ def _introduce(follower: Follower, option: bytes, value: bytes, given: bytes) ->
     elif option == b"version":
         follower.version = value
     elif option == b"rdb-only":
-        follower.image_only = value != b"0"
+        follower.image_only = bool(integer_between(value, 0, 1))
+    elif option == b"rdb-filter-only":
+        _choose_parts(follower, value)
     else:
         raise CommandError(b"ERR Unrecognized REPLCONF option: %b" % given)
+
+
+def _choose_parts(follower: Follower, value: bytes) -> None:
+    """Take what the image is to hold: nothing but what is named, of which there are the functions."""
+    try:
+        names = split_words(value.decode("utf-8", "surrogateescape"))
+    except ValueError:
+        raise CommandError(b"ERR Missing rdb-filter-only values") from None
+    follower.wants_keys = follower.wants_functions = False
+    for name in names:
+        if name.lower() != "functions":
+            given = name.encode("utf-8", "surrogateescape")
+            raise CommandError(b"ERR Unsupported rdb-filter-only option: %b" % given)
+        follower.wants_functions = True
 
 
 @command("role")

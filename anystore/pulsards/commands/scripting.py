@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from anystore.pulsards.context import Context, ScriptContext
 from anystore.pulsards.errors import CommandError
+from anystore.pulsards.monitors import feed_monitors
 from anystore.pulsards.numbers import parse_integer
+from anystore.pulsards.refusals import refusal_in_script
 from anystore.pulsards.registry import CommandEntry, command
 from anystore.pulsards.scripting import Call, Script, ScriptError
 from anystore.resp.types import OK, ErrorReply, SimpleString
@@ -23,7 +25,7 @@ _MAY_REPLICATE: Final = frozenset((b"pfcount", b"publish", b"spublish"))
 _HELP: Final = (
     b"SCRIPT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     b"DEBUG (YES|SYNC|NO)",
-    b"    Switch the script debugger, which there is none of here.",
+    b"    Debug what this client's next EVAL runs, on a copy of the data or (SYNC) on the data themselves.",
     b"EXISTS <sha1> [<sha1> ...]",
     b"    Tell of each script whether it is known.",
     b"FLUSH [ASYNC|SYNC]",
@@ -53,7 +55,7 @@ def split_keys(args: list[bytes]) -> tuple[list[bytes], list[bytes]]:
 
 @command("eval")
 def eval_(ctx: Context, args: list[bytes]) -> Any:
-    """EVAL script numkeys [key …] [arg …] → what the script returns."""
+    """EVAL script numkeys [key …] [arg …] → what the script returns, at the end of its debugging under SCRIPT DEBUG."""
     return _run_text(ctx, args, read_only=False)
 
 
@@ -77,6 +79,10 @@ def evalsha_ro(ctx: Context, args: list[bytes]) -> Any:
 
 def _run_text(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
     _show_monitors(ctx, args)
+    if ctx.session.debug_mode:
+        if not ctx.can_block:
+            raise CommandError(b"ERR a script cannot be debugged inside a transaction")
+        return ctx.engine.debugging.begin(ctx.session, args)
     keys, arguments = split_keys(args)
     script = ctx.engine.scripts.prepare(args[1])
     return _run(ctx, args[0], script, keys, arguments, read_only=read_only)
@@ -86,6 +92,8 @@ def _run_known(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
     _show_monitors(ctx, args)
     if len(args[1]) != 40:
         raise CommandError(NO_SCRIPT)
+    if ctx.session.debug_mode:
+        raise CommandError(b"ERR Please use EVAL instead of EVALSHA for debugging")
     keys, arguments = split_keys(args)
     script = ctx.engine.scripts.find(args[1])
     if script is None:
@@ -96,7 +104,7 @@ def _run_known(ctx: Context, args: list[bytes], *, read_only: bool) -> Any:
 def _show_monitors(ctx: Context, args: list[bytes]) -> None:
     # Before it runs, so that MONITOR shows a script before the commands of the script.
     if ctx.engine.monitors:
-        ctx.engine.feed_monitors(ctx, args)
+        feed_monitors(ctx.engine, ctx, args)
 
 
 def _run(
@@ -138,6 +146,7 @@ def command_runner(ctx: Context, *, read_only: bool, allow_oom: bool = False) ->
     context = ScriptContext(ctx)
     context.allow_oom = allow_oom
     lookup = engine.commands.get
+    busy = engine.busy
     engine.script_caller = ctx.session
     user = ctx.session.user
 
@@ -153,6 +162,8 @@ def command_runner(ctx: Context, *, read_only: bool, allow_oom: bool = False) ->
             or not entry.minimum <= len(arguments) <= entry.maximum
         ):
             entry = _checked_entry(context, arguments, read_only=read_only)
+        if entry.writes:
+            context.wrote = busy.wrote = True
         context.protocol = protocol
         return engine.call(context, entry, arguments)
 
@@ -179,7 +190,7 @@ def _checked_entry(context: ScriptContext, arguments: list[bytes], *, read_only:
         raise _rejection(context, entry, denied)
     if read_only and (entry.writes or entry.name in _MAY_REPLICATE):
         raise _rejection(context, entry, _READ_ONLY)
-    refusal = engine.refusal_in_script(context, entry) if engine.guarded else None
+    refusal = refusal_in_script(engine, context, entry) if engine.guarded else None
     if refusal is not None:
         raise _rejection(context, entry, refusal)
     return entry
@@ -234,12 +245,14 @@ def script_kill(ctx: Context, args: list[bytes]) -> SimpleString:
 
 @command("script|debug")
 def script_debug(ctx: Context, args: list[bytes]) -> SimpleString:
-    """SCRIPT DEBUG YES|SYNC|NO — O(1). There is no debugger to switch on."""
+    """SCRIPT DEBUG YES|SYNC|NO — O(1). The client's next EVAL is debugged: see `anystore.pulsards.debugging`."""
+    session = ctx.session
+    if not ctx.can_block or session.has_output() or session.unsent_bytes:
+        raise CommandError(b"ERR SCRIPT DEBUG must be called outside a pipeline")
     mode = args[2].lower()
-    if mode in (b"yes", b"sync"):
-        raise CommandError(b"ERR pulsards has no script debugger")
-    if mode != b"no" or len(args) > 3:
+    if mode not in (b"yes", b"sync", b"no") or len(args) > 3:
         raise CommandError(b"ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    session.debug_mode = b"" if mode == b"no" else mode
     return OK
 
 

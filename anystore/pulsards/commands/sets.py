@@ -27,7 +27,15 @@ def sadd(ctx: Context, args: list[bytes]) -> int:
     key = args[1]
     db = ctx.db
     value = db.modify_or_create(key, SetValue)
-    added = int(value.add(args[2])) if len(args) == 3 else value.add_many(args[2:])
+    if len(args) == 3:
+        added = 1 if value.add(args[2]) else 0
+    else:
+        there = bool(value)
+        if there:
+            value.make_room(len(args) - 2)
+        added = value.add_many(args[2:])
+        if not there:
+            value.make_room(len(args) - 2)
     if added:
         db.changed(key, b"sadd", SET)
     return added
@@ -41,7 +49,10 @@ def srem(ctx: Context, args: list[bytes]) -> int:
     value = db.modify_as(key, SetValue)
     if value is None:
         return 0
-    removed = int(value.remove(args[2])) if len(args) == 3 else value.remove_many(args[2:])
+    if len(args) == 3:
+        removed = 1 if value.remove(args[2]) else 0
+    else:
+        removed = value.remove_many(args[2:])
     if removed:
         db.changed(key, b"srem", SET)
         if not value:

@@ -104,6 +104,8 @@ def _elements(ctx: Context, value: Any) -> list[bytes]:
     if kind is SetValue:
         return list(value.members(ctx.engine.config.encoding_limits))
     if kind is SortedSetValue:
+        # Redis has it in the form of a large one from here on.
+        value.spill()
         return [member for _, member in value.items_slice(0, len(value))]
     raise CommandError(WRONG_TYPE)
 

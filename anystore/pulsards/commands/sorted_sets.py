@@ -7,7 +7,7 @@ Source: the pages of the "sorted-set" group of Redis' commands; semantics of Red
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Set
 from typing import Any, Final
 
 from anystore.pulsards.commands.arguments import double, integer_between, not_negative
@@ -76,10 +76,10 @@ def _zadd(ctx: Context, args: list[bytes]) -> int | float | None:
     members = args[position + 1 :: 2]
     if b"incr" in options:
         return _increment(ctx, args[1], members[0], scores[0], options)
-    return put_all(ctx, args[1], zip(members, scores, strict=True), options)
+    return put_all(ctx, args[1], list(zip(members, scores, strict=True)), options)
 
 
-def put_all(ctx: Context, key: bytes, pairs: Iterable[tuple[bytes, float]], options: Set[bytes]) -> int:
+def put_all(ctx: Context, key: bytes, pairs: Collection[tuple[bytes, float]], options: Set[bytes]) -> int:
     """What ZADD does with members and scores, and replies: `options` are some of nx, xx, gt, lt and ch."""
     db = ctx.db
     value = db.modify_as(key, SortedSetValue)
@@ -87,6 +87,7 @@ def put_all(ctx: Context, key: bytes, pairs: Iterable[tuple[bytes, float]], opti
         if b"xx" in options:
             return 0
         value = db.modify_or_create(key, SortedSetValue)
+    value.make_room(len(pairs))
     added = updated = 0
     for member, score in pairs:
         old = value.get(member)

@@ -129,11 +129,8 @@ def _claim(
     elif idle and now - delivery.time < idle:
         return None
     group.claim(number, delivery, consumer)
-    delivery.time = claim.time
-    if claim.deliveries is not None:
-        delivery.count = claim.deliveries
-    elif not claim.just_ids:
-        delivery.count += 1
+    count = delivery.count + (not claim.just_ids) if claim.deliveries is None else claim.deliveries
+    group.note(number, claim.time, count)
     consumer.active_time = now
     return entry[0] if claim.just_ids else entry
 
@@ -204,8 +201,7 @@ def _claim_from(
         if idle and now - delivery.time < idle:
             continue
         group.claim(number, delivery, consumer)
-        delivery.time = now
-        delivery.count += not just_ids
+        group.note(number, now, delivery.count + (not just_ids))
         consumer.active_time = now
         claimed.append(entry[0] if just_ids else entry)
     return [b"0-0", claimed, gone]

@@ -196,7 +196,7 @@ def _read_groups(ctx: Context, request: Reading) -> list[tuple[bytes, list[Any]]
     for key, (value, group, after) in zip(request.keys, opened, strict=True):
         consumer = see_consumer(ctx, key, request.group, group, request.consumer)
         if after != _NEW:
-            entries = _history(ctx, value, consumer, after, request.limit)
+            entries = _history(ctx, value, group, consumer, after, request.limit)
         else:
             entries = _new_entries(ctx, value, group, request, consumer)
             if not entries:
@@ -237,7 +237,9 @@ def _new_entries(
     return entries
 
 
-def _history(ctx: Context, value: StreamValue, consumer: Consumer, after: int, count: int) -> list[Any]:
+def _history(
+    ctx: Context, value: StreamValue, group: Group, consumer: Consumer, after: int, count: int
+) -> list[Any]:
     """What was delivered to the consumer before; no fields for entries that have been removed since."""
     now = ctx.engine.keyspace.now
     found: list[Any] = []
@@ -247,9 +249,7 @@ def _history(ctx: Context, value: StreamValue, consumer: Consumer, after: int, c
             found.append((format_id(number), NULL_ARRAY))
         else:
             found.append(entry)
-            delivery = consumer.pending[number]
-            delivery.time = now
-            delivery.count += 1
+            group.note(number, now, consumer.pending[number].count + 1)
         if len(found) == count:
             break
     return found

@@ -73,10 +73,7 @@ def set_(ctx: Context, args: list[bytes]) -> Any:
     Valkey's, since 8.1: the key has to hold this very string.
     """
     if len(args) == 3:
-        db = ctx.db
-        key = args[1]
-        db.set_value(key, args[2])
-        db.changed(key, b"set", STRING)
+        ctx.db.store(args[1], args[2], b"set", STRING)
         return OK
     flags, time, compared = parse_options(args, 3, SET_OPTIONS)
     when = None if time is None else deadline(ctx, args, flags, time)
@@ -135,11 +132,10 @@ def getdel(ctx: Context, args: list[bytes]) -> bytes | None:
     """GETDEL key → the value that was there, null without one. O(1). Since 6.2."""
     db = ctx.db
     old = db.read_string(args[1])
-    if old is None:
-        return None
-    db.remove(args[1])
-    db.changed(args[1], b"del", GENERIC)
-    return bytes(old)
+    # What is past may be kept: it is not to be had, but it goes.
+    if (old is not None or db.keyspace.keeps_past) and db.remove(args[1]):
+        db.changed(args[1], b"del", GENERIC)
+    return None if old is None else bytes(old)
 
 
 @command("delifeq")
@@ -166,7 +162,7 @@ def getex(ctx: Context, args: list[bytes]) -> bytes | None:
         return None
     if time is not None:
         when = deadline(ctx, args, flags, time)
-        if flags & (EXAT | PXAT) and when <= ctx.engine.keyspace.now and not db.keyspace.obeying:
+        if flags & (EXAT | PXAT) and db.keyspace.is_past(when):
             db.remove(key)
             db.changed(key, b"del", GENERIC)
         else:
@@ -198,7 +194,7 @@ def mset(ctx: Context, args: list[bytes]) -> Any:
     """MSET key value [key value …] → OK. O(N)."""
     if not len(args) % 2:
         raise wrong_arity(b"mset")
-    ctx.db.set_many(args[1:], b"set", STRING)
+    ctx.db.set_many(args[1::2], args[2::2], b"set", STRING)
     return OK
 
 
@@ -321,11 +317,21 @@ def to_mutable(ctx: Context, key: bytes, value: bytes | bytearray | None) -> byt
 
 # Counting
 
+_ZERO: Final = 48  # as a digit
+
 
 @command("incr")
 def incr(ctx: Context, args: list[bytes]) -> int:
     """INCR key → the number after. O(1)."""
-    return _add(ctx, args[1], 1)
+    db = ctx.db
+    key = args[1]
+    value = db.modify(key)
+    # What `_add` does, for the usual counter: digits that do not begin with a zero, and far from an overflow.
+    if type(value) is bytes and value.isdigit() and value[0] != _ZERO and len(value) < 18:
+        number = int(value) + 1
+        db.replace(key, b"%d" % number, b"incrby", STRING)
+        return number
+    return _add(ctx, key, 1)
 
 
 @command("decr")
@@ -352,22 +358,21 @@ def decrby(ctx: Context, args: list[bytes]) -> int:
 def _add(ctx: Context, key: bytes, amount: int) -> int:
     db = ctx.db
     value = db.modify(key)
-    if value is not None:
-        kind = type(value)
-        if kind is bytearray:
-            value = bytes(value)
-        elif kind is not bytes:
-            raise CommandError(WRONG_TYPE)
-        number = parse_integer(value)
-        if number is None:
-            raise CommandError(NOT_AN_INTEGER)
-        amount += number
-        if not INT64_MIN <= amount <= INT64_MAX:
-            raise CommandError(OVERFLOW)
-        db.replace_value(key, b"%d" % amount)
-    else:
-        db.set_value(key, b"%d" % amount)
-    db.changed(key, b"incrby", STRING)
+    if value is None:
+        db.store(key, b"%d" % amount, b"incrby", STRING)
+        return amount
+    kind = type(value)
+    if kind is bytearray:
+        value = bytes(value)
+    elif kind is not bytes:
+        raise CommandError(WRONG_TYPE)
+    number = parse_integer(value)
+    if number is None:
+        raise CommandError(NOT_AN_INTEGER)
+    amount += number
+    if not INT64_MIN <= amount <= INT64_MAX:
+        raise CommandError(OVERFLOW)
+    db.replace(key, b"%d" % amount, b"incrby", STRING)
     return amount
 
 

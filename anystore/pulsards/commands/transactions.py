@@ -46,9 +46,10 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
     if lost:
         return NULL_ARRAY
     session.can_block = False
-    engine = ctx.engine
+    engine, called = ctx.engine, session.last_entry
     replies: list[Any] = []
     session.exec_replies = replies
+    session.exec_count = len(queue)
     try:
         for entry, arguments in queue:
             # A command before this one may have changed what is allowed: a password set, a user's rights.
@@ -64,6 +65,7 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
     finally:
         session.can_block = True
         session.exec_replies = None
+        session.last_entry = called
     # As in Redis, the array has as many items as there were commands: of a SUBSCRIBE of several channels there
     # are more than it holds, and what is over follows it.
     session.push_before_messages([encode_reply(reply, session.protocol) for reply in replies[len(queue) :]])

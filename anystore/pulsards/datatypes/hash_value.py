@@ -32,22 +32,24 @@ class HashValue(Collection[bytes]):
 
     def put(self, field: bytes, value: bytes) -> bool:
         """Set a field, and drop its expiry; whether it is new. O(1)."""
-        new = field not in self
+        size, width = len(self), len(value)
         self[field] = value
-        if new:
-            if self._index is not None:
-                self._index.add(field)
-            if len(field) > self._widest:
-                self._widest = len(field)
-            if len(self) > self._peak:
-                self._peak = len(self)
-        else:
+        if len(field) > width:
+            width = len(field)
+        if width > self._widest:
+            self._widest = width
+        if len(self) == size:
             self.rewritten += len(value)
+            if size > self._peak:
+                self._peak = size
             if self.expires is not None:
                 self._unexpire(field)
-        if len(value) > self._widest:
-            self._widest = len(value)
-        return new
+            return False
+        if self._index is not None:
+            self._index.add(field)
+        if size >= self._peak:
+            self._peak = size + 1
+        return True
 
     def put_many(self, pairs: list[bytes]) -> int:
         """Set fields from a flat list `[field, value, field, value, …]`; how many are new. O(len(pairs))."""
@@ -119,6 +121,15 @@ class HashValue(Collection[bytes]):
         if self._peak > limits.hash_max_listpack_entries or self._widest > limits.hash_max_listpack_value:
             self._spilled = True
         return not self._spilled
+
+    def settle(self, limits: EncodingLimits) -> None:
+        """Keep what these limits have made of the hash: only what is written from now on goes by others. O(1)."""
+        self.is_compact(limits)
+        self._peak = self._widest = 0
+
+    def forget_widths(self) -> None:
+        """Be taken for a listpack whatever the widths are so far: Redis looks at none in one that is read. O(1)."""
+        self._widest = 0
 
     def encoding(self, limits: EncodingLimits) -> bytes:
         """What OBJECT ENCODING answers."""

@@ -12,7 +12,8 @@ class EncodingLimits:
 
     pulsards stores values in Python's containers whatever their size; these limits decide what OBJECT
     ENCODING answers, what DUMP writes, whether HSCAN, SSCAN and ZSCAN reply with everything at once, and what
-    an approximate XTRIM removes, as Redis does.
+    an approximate XTRIM removes, as Redis does. What counts are the limits at the time of each write: a value
+    notes how large it has been since they were last changed, and `settle` has it keep what came of that.
     """
 
     hash_max_listpack_entries: int = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from anystore.pulsards.datatypes.limits import EncodingLimits
 from anystore.pulsards.datatypes.listpack_size import entry_size
@@ -12,6 +12,13 @@ from anystore.pulsards.datatypes.listpack_size import entry_size
 # Below this many elements, indexing each one of a slice far from both ends beats walking up to it: a deque
 # finds an index by blocks of 64 elements, an iterator walks element by element.
 _INDEXED_SLICE = 48
+
+
+class _Settled(NamedTuple):
+    """Whether a list is no listpack, and the mark that it had when that was decided."""
+
+    spilled: bool
+    mark: tuple[int, ...]
 
 
 class ListValue(deque[bytes]):
@@ -24,6 +31,9 @@ class ListValue(deque[bytes]):
     __slots__ = ("_rewritten", "_spilled")
 
     type_name: ClassVar[bytes] = b"list"
+
+    _rewritten: int
+    _spilled: bool | _Settled
 
     def pop_many(self, count: int, left: bool) -> list[bytes]:
         """Remove and return up to `count` elements from the left or right end, outermost first. O(count)."""
@@ -123,7 +133,9 @@ class ListValue(deque[bytes]):
 
     def copy(self) -> ListValue:
         """An independent copy. O(n)."""
-        return ListValue(self)
+        twin = ListValue(self)
+        twin._spilled = getattr(self, "_spilled", False)
+        return twin
 
     def is_compact(self, limits: EncodingLimits) -> bool:
         """Whether Redis would keep the list as one listpack.
@@ -131,12 +143,29 @@ class ListValue(deque[bytes]):
         A list that has been found to be larger returns to a listpack only at half the limit, as in Redis;
         what it was between two questions is not known. O(1) for long lists, else O(n).
         """
-        share = 2 if getattr(self, "_spilled", False) else 1
+        state: bool | _Settled = getattr(self, "_spilled", False)
+        if isinstance(state, _Settled):
+            if state.mark == self._mark():
+                return not state.spilled
+            state = state.spilled
+        share = 2 if state else 1
         room = limits.list_listpack_bytes
         most = limits.list_listpack_entries
         compact = (most is None or len(self) <= most // share) and self._listpack_size(room) <= room // share
         self._spilled = not compact
         return compact
+
+    def settle(self, limits: EncodingLimits) -> None:
+        """Keep what these limits have made of the list until it is written to, whatever the limits are then.
+
+        O(1) for long lists, else O(n).
+        """
+        spilled = not self.is_compact(limits)
+        self._spilled = _Settled(spilled, self._mark())
+
+    def _mark(self) -> tuple[int, ...]:
+        """What is another after a write; most of them go past this class. O(bytes of the ends), once an element."""
+        return (len(self), self.rewritten, hash(self[0]), hash(self[-1])) if self else (0,)
 
     def _listpack_size(self, enough: int) -> int:
         """The bytes of a listpack of the elements, or some number above `enough`."""

@@ -69,21 +69,36 @@ class SetValue(Collection[None]):
             count = before + sum(member not in self for member in leading)
             if count > self._integers_peak:
                 self._integers_peak = count
+        widest = 0
+        if not self._integers:
+            widest = max(map(len, added))
+            if before and widest > self._widest:
+                # What is here already is not added, so that it makes nothing of the set.
+                widest = max((len(member) for member in added if member not in self), default=0)
         self.update(added)
         if self._index is not None:
             for member in added:
                 self._index.add(member)
         size = len(self)
+        if size == before:
+            return 0
         if self._integers:
             if size > self._integers_peak:
                 self._integers_peak = size
             return size - before
         if size > self._peak:
             self._peak = size
-        widest = max(map(len, added))
         if widest > self._widest:
             self._widest = widest
         return size - before
+
+    def make_room(self, count: int) -> None:
+        """Be told that so many members are to be added in one command: Redis makes room for all, new or not. O(1)."""
+        if self._integers:
+            if count > self._integers_peak:
+                self._integers_peak = count
+        elif count > self._peak:
+            self._peak = count
 
     def remove(self, member: bytes) -> bool:
         """Remove a member; whether it was there. O(1)."""
@@ -134,6 +149,15 @@ class SetValue(Collection[None]):
         ):
             self._spilled = True
         return not self._spilled
+
+    def settle(self, limits: EncodingLimits) -> None:
+        """Keep what these limits have made of the set: only what is added from now on goes by others. O(1)."""
+        self.is_compact(limits)
+        self._integers_peak = self._peak = self._widest = 0
+
+    def forget_widths(self) -> None:
+        """Be taken for a listpack whatever the widths are so far: Redis looks at none in one that is read. O(1)."""
+        self._widest = 0
 
     def encoding(self, limits: EncodingLimits) -> bytes:
         """What OBJECT ENCODING answers."""

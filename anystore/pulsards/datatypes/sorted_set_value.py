@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import inf, nextafter
 from typing import ClassVar, NamedTuple
 
@@ -227,6 +227,10 @@ class SortedSetValue(Collection[float]):
             found.reverse()
         return found
 
+    def descending(self) -> Iterator[tuple[float, bytes]]:
+        """The pairs `(score, member)` from the highest, one by one; the sorted set may not change meanwhile."""
+        return iter(reversed(self._order))
+
     def remove_slice(self, start: int, stop: int) -> list[tuple[float, bytes]]:
         """Remove and return the pairs `(score, member)` of the ranks `start <= rank < stop`. O(log n + m)."""
         found: list[tuple[float, bytes]] = self._order[start:stop]
@@ -265,6 +269,24 @@ class SortedSetValue(Collection[float]):
         if self._peak > limits.zset_max_listpack_entries or self._widest > limits.zset_max_listpack_value:
             self._spilled = True
         return not self._spilled
+
+    def settle(self, limits: EncodingLimits) -> None:
+        """Keep what these limits have made of the set: only what is added from now on goes by others. O(1)."""
+        self.is_compact(limits)
+        self._peak = self._widest = 0
+
+    def make_room(self, count: int) -> None:
+        """Be told that so many members are to be put in one command: Redis makes room for all, new or not. O(1)."""
+        if count > self._peak:
+            self._peak = count
+
+    def spill(self) -> None:
+        """Be no listpack any more, however small the set is. O(1)."""
+        self._spilled = True
+
+    def forget_widths(self) -> None:
+        """Be taken for a listpack whatever the widths are so far: Redis looks at none in one that is read. O(1)."""
+        self._widest = 0
 
     def encoding(self, limits: EncodingLimits) -> bytes:
         """What OBJECT ENCODING answers."""

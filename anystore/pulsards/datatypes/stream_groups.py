@@ -55,9 +55,8 @@ class Group:
             self.pending.add(number, delivery)
         else:
             delivery.consumer.pending.discard(number)
-            delivery.consumer = consumer
-            delivery.time = now
-            delivery.count = 1
+            delivery = Delivery(consumer, now)
+            self.pending.add(number, delivery)
         consumer.pending.add(number, delivery)
 
     def claim(self, number: int, delivery: Delivery, consumer: Consumer) -> None:
@@ -66,6 +65,16 @@ class Group:
             delivery.consumer.pending.discard(number)
             delivery.consumer = consumer
             consumer.pending.add(number, delivery)
+
+    def note(self, number: int, time: int, count: int) -> None:
+        """Note when, and for how many times, a pending entry was delivered last. O(1).
+
+        What was known of it stays as it is, for images that have it.
+        """
+        consumer = self.pending[number].consumer
+        delivery = Delivery(consumer, time, count)
+        self.pending.add(number, delivery)
+        consumer.pending.add(number, delivery)
 
     def acknowledge(self, number: int) -> bool:
         """Forget a delivery; whether the entry was pending. Amortised O(1)."""
@@ -83,6 +92,16 @@ class Group:
         for number in consumer.pending:
             self.pending.discard(number)
         return len(consumer.pending)
+
+    def image(self) -> Group:
+        """The group as it is now, for reading only: see `StreamValue.image`. O(pending entries), some ns each."""
+        twin = Group(self.last_id, self.entries_read)
+        twin.pending = self.pending.copy()
+        for name, consumer in self.consumers.items():
+            other = twin.consumers[name] = Consumer(name, consumer.seen_time)
+            other.active_time = consumer.active_time
+            other.pending = consumer.pending.copy()
+        return twin
 
     def copy(self) -> Group:
         """An independent copy. O(n)."""

@@ -35,10 +35,11 @@ class StreamNode:
 
     `master` is the ID that the run began with, `names` are the fields of that entry, which the others need
     not repeat, `highest` is the ID that was added last. `deleted` counts entries that were removed and still
-    take space in Redis; `size` is all that space in bytes, but for two counters.
+    take space in Redis; `size` is all that space in bytes, but for two counters. A run that is `shared` is part of
+    an image, too, and never changed again: a copy takes its place in the stream.
     """
 
-    __slots__ = ("deleted", "entries", "highest", "ids", "master", "names", "size")
+    __slots__ = ("deleted", "entries", "highest", "ids", "master", "names", "shared", "size")
 
     def __init__(self, master: int, names: list[bytes]) -> None:
         self.master = self.highest = master
@@ -46,6 +47,7 @@ class StreamNode:
         self.ids: list[int] = []
         self.entries: list[Entry] = []
         self.deleted = 0
+        self.shared = False
         self.size = _FRAME + integer_size(len(names)) + sum(map(entry_size, names))
 
     def has_room(self, added: int, limits: EncodingLimits) -> bool:
@@ -90,8 +92,8 @@ class StreamNode:
 
     def copy(self) -> StreamNode:
         """An independent copy, which shares the entries: these never change. O(n)."""
-        twin = StreamNode.__new__(StreamNode)
-        twin.master, twin.highest, twin.names = self.master, self.highest, self.names
+        twin = StreamNode(self.master, self.names)
+        twin.highest = self.highest
         twin.ids, twin.entries = self.ids.copy(), self.entries.copy()
         twin.deleted, twin.size = self.deleted, self.size
         return twin

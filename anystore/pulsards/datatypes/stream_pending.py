@@ -18,7 +18,10 @@ _STALE_LIMIT = 64
 
 
 class Delivery:
-    """That an entry was delivered: to whom, when for the last time (milliseconds since 1970), and how often."""
+    """That an entry was delivered: to whom, when for the last time (milliseconds since 1970), and how often.
+
+    Time and count never change, as images may share them: a new one takes its place.
+    """
 
     __slots__ = ("consumer", "count", "time")
 
@@ -62,6 +65,13 @@ class PendingEntries(dict[int, Delivery]):
         if delivery is not None and len(self._order) > 2 * len(self) + _STALE_LIMIT:
             self._order = [number for number in self._order if number in self]
         return delivery
+
+    def copy(self) -> PendingEntries:
+        """A copy that has the same deliveries. O(n), some ns each."""
+        twin = PendingEntries()
+        twin.update(self)
+        twin._order = self._order.copy()
+        return twin
 
     def ids_from(self, start: int = 0) -> Iterator[int]:
         """The IDs from `start` on in order; entries may be discarded on the way. O(log n), then O(1) each."""

@@ -55,6 +55,8 @@ class StreamValue:
         nodes = self.nodes
         if nodes and nodes[-1].has_room(size, limits):
             node = nodes[-1]
+            if node.shared:
+                node = self._own(-1)
         else:
             node = StreamNode(number, fields[::2])
             nodes.append(node)
@@ -154,10 +156,10 @@ class StreamValue:
         if not self.nodes:
             return False
         index = self._node_at(number)
-        node = self.nodes[index]
-        place = node.find(number)
+        place = self.nodes[index].find(number)
         if place < 0:
             return False
+        node = self._own(index)
         node.remove(place, place + 1)
         if not node.ids:
             self._drop_nodes(index, index + 1)
@@ -165,6 +167,13 @@ class StreamValue:
         if number > self.max_deleted_id:
             self.max_deleted_id = number
         return True
+
+    def _own(self, index: int) -> StreamNode:
+        """A run that may be changed, images or not. O(1), or O(its entries)."""
+        node = self.nodes[index]
+        if node.shared:
+            node = self.nodes[index] = node.copy()
+        return node
 
     def _drop_nodes(self, start: int, stop: int) -> None:
         del self.nodes[start:stop]
@@ -202,7 +211,7 @@ class StreamValue:
         """Remove what is in excess, as XTRIM does. O(number removed)."""
         self._drop_nodes(0, excess.runs)
         if excess.rest:
-            self.nodes[0].remove(0, excess.rest)
+            self._own(0).remove(0, excess.rest)
         self._length -= excess.entries
 
     def trim_acknowledged(self, length: int, lowest: int, approximate: bool, limit: int = 0) -> int:
@@ -221,6 +230,8 @@ class StreamValue:
             places = [place for place in range(stop) if not self.is_referenced(node.ids[place])][:spare]
             if approximate and len(places) < len(node.ids):
                 break
+            if places:
+                node = self._own(self._node_at(node.master))
             for place in reversed(places):
                 node.remove(place, place + 1)
             self._length -= len(places)
@@ -298,6 +309,20 @@ class StreamValue:
         twin.nodes = [node.copy() for node in self.nodes]
         twin._masters = self._masters.copy()
         twin.groups = {name: group.copy() for name, group in self.groups.items()}
+        return twin
+
+    def image(self) -> StreamValue:
+        """The stream as it is now, for reading only: what it shares with this one is copied when this one changes it.
+
+        O(runs + pending entries), some ns each. Of its deliveries, consumers are not to be asked for.
+        """
+        twin = StreamValue()
+        twin.last_id, twin.max_deleted_id = self.last_id, self.max_deleted_id
+        twin.entries_added, twin._length = self.entries_added, self._length
+        for node in self.nodes:
+            node.shared = True
+        twin.nodes, twin._masters = self.nodes.copy(), self._masters.copy()
+        twin.groups = {name: group.image() for name, group in self.groups.items()}
         return twin
 
     # What Redis tells of its own structures

@@ -35,8 +35,7 @@ class Call(NamedTuple):
 
     def is_past(self, when: int) -> bool:
         """Whether a command that lets something expire at `when` has removed it instead."""
-        keyspace = self.context.engine.keyspace
-        return when <= keyspace.now and not keyspace.obeying
+        return self.context.engine.keyspace.is_past(when)
 
 
 Function = Callable[[Call], Commands]

@@ -185,6 +185,15 @@ class TestTheCommand:
         assert ": sound, " in done.stdout
         assert done.stderr == ""
 
+    def test_names_of_no_characters(self, tmp_path: Path) -> None:
+        manifest = tmp_path / "appendonly.aof.manifest"
+        manifest.write_bytes(b"file \xc1.aof seq 1 type i\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "anystore.pulsards", "check", str(manifest)], capture_output=True
+        )
+        assert rb"\udcc1.aof: is named by the manifest, and is not there" in done.stdout
+        assert (done.returncode, done.stderr) == (1, b"")
+
     @pytest.mark.parametrize("buffered", [True, False])
     def test_whoever_reads_the_report_may_stop_reading(self, file: Path, buffered: bool) -> None:
         reader, writer = os.pipe()

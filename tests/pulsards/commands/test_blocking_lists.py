@@ -336,7 +336,7 @@ class TestTimingOut:
         for number in range(1000):
             stage.client("a").send("BLPOP", "k", 3600)
             stage.client("p").execute("RPUSH", "k", number)
-        assert len(stage.engine._deadlines) < 100
+        assert len(stage.engine.waiting._deadlines) < 100
 
 
 class TestManyWaiters:

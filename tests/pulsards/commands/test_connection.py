@@ -281,7 +281,7 @@ class TestConfig:
         client = EngineClient()
         assert "keeps nothing on disk" in client.execute("CONFIG", "SET", "appendonly", "yes")[1]
         assert client.execute("CONFIG", "GET", "appendonly") == [b"appendonly", b"no"]
-        assert "appendonly is no" in client.execute("BGREWRITEAOF")[1]
+        assert "keeps nothing on disk" in client.execute("BGREWRITEAOF")[1]
 
 
 class TestLooking:
@@ -319,6 +319,19 @@ class TestLooking:
         assert entries[0][3][1] == b"x" * 128 + b"... (872 more bytes)"
         assert len(entries[1][3]) == 32
         assert entries[1][3][-1] == b"... (70 more arguments)"
+
+    def test_where_the_server_is(self, peers: Differential) -> None:
+        told = {}
+        ours = peers.engine
+        for name, client in (("pulsards", ours), ("valkey", peers.servers["valkey"])):
+            before = client.execute("HELLO", "3")
+            client.execute("CONFIG", "SET", "availability-zone", "north 1")
+            text = client.execute("INFO", "server").decode()
+            after = client.execute("HELLO", "3")
+            client.execute("CONFIG", "SET", "availability-zone", "")
+            assert b"availability_zone" not in before
+            told[name] = (after[b"availability_zone"], "availability_zone:north 1\r\n" in text)
+        assert told["pulsards"] == told["valkey"] == (b"north 1", True)
 
     def test_debug(self, peers: Differential) -> None:
         peers.check(

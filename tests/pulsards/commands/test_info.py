@@ -25,7 +25,6 @@ LEFT_OUT = {
     "configured_hz": "as hz",
     "clients_hz": "as hz",
     "io_thread": "there are no I/O threads",
-    "availability_zone": "Valkey's setting of that name",
     # Clients
     "cluster_connections": "cluster mode is off",
     "paused_": "Valkey's; CLIENT PAUSE shows in blocked_clients",
@@ -48,7 +47,7 @@ LEFT_OUT = {
     "mem_aof_buffer": "shown as aof_buffer_length",
     "mem_overhead_db_hashtable_rehashing": "Python's dicts are not rehashed step by step",
     "active_defrag_running": "nothing is defragmented",
-    "lazyfree": "values are freed at once",
+    "lazyfree": "values are freed at once, or in slices between other work",
     # Persistence: what there is to say without it
     "current_": "nothing is saved in the background",
     "rdb_last_": "nothing is saved",
@@ -69,7 +68,6 @@ LEFT_OUT = {
     "expired_fields": "Valkey's name for expired_subkeys",
     "latest_fork_usec": "nothing forks",
     "total_forks": "nothing forks",
-    "migrate_cached_sockets": "no socket is kept for MIGRATE",
     "slave_expires_tracked_keys": "writable replicas keep what has expired until their primary says otherwise",
     "active_defrag_": "nothing is defragmented",
     "total_active_defrag_time": "nothing is defragmented",
@@ -97,7 +95,9 @@ LEFT_OUT = {
 #: Fields that the real servers here do not have, and where they are from.
 ADDED = {
     "pulsards_version": "which pulsards it is",
+    "pulsards_build": "whether its hot path is compiled",
     "python_version": "in place of gcc_version",
+    "embedded": "whether it is part of a program, and ends with that",
     "server_name": "Valkey's, since 7.2.4",
     "redis_mode": "Redis'",
     "pubsub_clients": "since 7.4",

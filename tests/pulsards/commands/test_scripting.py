@@ -136,11 +136,6 @@ def test_script_help_names_every_subcommand() -> None:
     assert named == {b"DEBUG", b"EXISTS", b"FLUSH", b"KILL", b"LOAD", b"SHOW", b"HELP"}
 
 
-def test_there_is_no_debugger() -> None:
-    client = EngineClient()
-    assert client.execute("SCRIPT", "DEBUG", "YES") == ("error", "ERR pulsards has no script debugger")
-
-
 def test_what_a_script_writes_wakes_waiting_clients_when_it_has_ended() -> None:
     waiting = EngineClient()
     client = EngineClient(waiting.engine)
@@ -209,13 +204,14 @@ def test_a_subscribed_channel_hears_a_script_publish() -> None:
     assert subscriber.receive() == [b"message", b"c", b"hello"]
 
 
+@pytest.mark.timeout(600)
 def test_s3_a_hundred_thousand_scripts_leave_nothing_behind() -> None:
     """Equal ones are compiled once; of distinct ones some hundred are kept. A leak would be of 100 bytes for each."""
     client = EngineClient()
 
-    def run(first: int) -> None:
+    def run(first: int, count: int) -> None:
         equal = hiredis.pack_command(("EVAL", "return redis.call('INCR', KEYS[1])", 1, "n")) * 3
-        for start in range(first, first + 25_000, 250):
+        for start in range(first, first + count, 250):
             client.session.receive(
                 b"".join(
                     equal + hiredis.pack_command(("EVAL", f"local x = {number} return x", 0))
@@ -225,10 +221,14 @@ def test_s3_a_hundred_thousand_scripts_leave_nothing_behind() -> None:
             client.session.take_output()
         gc.collect()
 
-    run(0)
-    memory, scripts = psutil.Process().memory_info().rss, client.engine.scripts
-    run(25_000)
+    run(0, 20_000)
+    scripts, grown = client.engine.scripts, []
+    for first in (20_000, 30_000, 40_000):
+        memory = psutil.Process().memory_info().rss
+        run(first, 10_000)
+        grown.append(psutil.Process().memory_info().rss - memory)
     assert client.execute("GET", "n") == b"150000"
     assert client.execute("EVAL", "return 1", 0) == 1
     assert len(scripts) <= 501
-    assert psutil.Process().memory_info().rss - memory < 5 * 2**20
+    # The allocator may take something at any time; what scripts leave behind they leave each time.
+    assert min(grown) < 2**19

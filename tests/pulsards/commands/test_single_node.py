@@ -75,9 +75,33 @@ def test_no_replication(peers: Differential) -> None:
             ),
             *("FAILOVER TO x y", "FAILOVER ABORT x", "REPLCONF", "REPLCONF listening-port 1"),
             *("REPLCONF listening-port", "REPLCONF capa eof", "REPLCONF NOPE x", "REPLCONF capa eof nope x"),
+            *(
+                "REPLCONF rdb-only x",
+                "REPLCONF rdb-only 2",
+                "REPLCONF rdb-only 0",
+                "REPLCONF rdb-filter-only",
+            ),
+            *(
+                "REPLCONF rdb-filter-only x",
+                "REPLCONF rdb-filter-only 'x",
+                "REPLCONF RDB-FILTER-ONLY functions",
+            ),
+            *(("REPLCONF", "rdb-filter-only", text) for text in ("", "functions x", "FUNCTIONS functions")),
             *("RESTORE-ASKING a 0 x", "SHUTDOWN NOPE", "SHUTDOWN ABORT", "SHUTDOWN ABORT NOW"),
             "SHUTDOWN SAVE NOSAVE",
         ]
+    )
+    peers.check(
+        [
+            *(
+                "SHUTDOWN FAILOVER",
+                "SHUTDOWN SAFE FAILOVER",
+                "SHUTDOWN ABORT SAFE",
+                "SHUTDOWN SAFE SAVE NOSAVE",
+            ),
+            *("SHUTDOWN failover NOSAVE FORCE NOW", "SHUTDOWN FAILOVER NOPE"),
+        ],
+        without=["redis"],  # Valkey's, since 9.1
     )
 
 
@@ -102,7 +126,7 @@ def test_shutdown_without_a_server() -> None:
     assert client.execute("SHUTDOWN")[1].startswith("ERR Errors trying to SHUTDOWN. This server is part")
     stopped: list[None] = []
     client.engine.stopper = lambda: stopped.append(None)
-    assert client.execute("SHUTDOWN", "NOSAVE", "NOW", "FORCE") is NotImplemented
+    assert client.execute("SHUTDOWN", "NOSAVE", "NOW", "FORCE", "SAFE") is NotImplemented
     assert stopped == [None]
 
 
