@@ -21,6 +21,8 @@ from anyio import AsyncContextManagerMixin
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.tls import TLSStream
 
+from tests.servers import free_port
+
 CERTIFICATES = Path(__file__).parent / "certificates"
 
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
@@ -35,7 +37,9 @@ class Faults:
     chunk: int | None = None
     """Most bytes that are passed on at a time."""
     cut_after: int | None = None
-    """Bytes that still pass; the connection on which the next one arrives is cut, and this is None again."""
+    """Bytes that still pass; the connection on which the next one arrives is cut, and this is None again, or `then`."""
+    then: list[int] = field(default_factory=list)
+    """What `cut_after` is after each cut, the next one first, so that no byte passes in between."""
     swallow: bool = False
     """Whether bytes are read and dropped."""
 
@@ -77,7 +81,7 @@ class FaultProxy(AsyncContextManagerMixin):
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         async with (
-            await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+            await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=free_port()) as listener,
             anyio.create_task_group() as group,
         ):
             self.port = listener.extra(SocketAttribute.local_port)
@@ -134,7 +138,8 @@ class FaultProxy(AsyncContextManagerMixin):
                 if faults.swallow:
                     continue
                 if faults.cut_after is not None and len(data) > faults.cut_after:
-                    data, faults.cut_after = data[: faults.cut_after], None
+                    data = data[: faults.cut_after]
+                    faults.cut_after = faults.then.pop(0) if faults.then else None
                     await self._pass_on(link, data, sink, faults)
                     break
                 if faults.cut_after is not None:

@@ -4,13 +4,14 @@ import itertools
 from typing import Any
 
 import anyio
+import psutil
 import pytest
 
 from anystore import create_store, start_store
 from anystore.embedded import EmbeddingStore, MemoryStore, PulsarStore, is_local
 from anystore.exceptions import AuthenticationError, ConnectionFailed, ImproperlyConfigured, StoreError
 from anystore.pulsards import PulsarDS
-from tests.servers import free_port
+from tests.servers import RealServer, free_port
 
 _numbers = itertools.count()
 
@@ -41,8 +42,53 @@ class TestMemoryUrls:
             create_store(url)
 
 
+async def programs_work(url: str) -> list[Any]:
+    """What a broker's users do: queues, a lock, a script, channels, streams by group. The same for any server."""
+    found: list[Any] = []
+    async with create_store(url) as store:
+        client = store.client()
+        await client.flushdb()
+        async with anyio.create_task_group() as group:
+
+            async def consume() -> None:
+                found.append(await client.blpop("jobs", timeout=10))
+
+            group.start_soon(consume)
+            await client.rpush("jobs", "one")
+        async with client.lock("lock", timeout=10):
+            found.append(await client.exists("lock"))
+        found.append(await client.eval("return redis.call('INCRBY', KEYS[1], ARGV[1])", 1, "n", 5))
+        await client.xgroup_create("stream", "group", mkstream=True)
+        await client.xadd("stream", {"field": "value"}, id="1-1")
+        found.append(await client.xreadgroup("group", "me", {"stream": ">"}))
+        async with store.pubsub() as listening:
+            await listening.subscribe("channel")
+            found.append(await client.publish("channel", "hello"))
+        async with store.pipeline() as pipe:
+            pipe.set("a", "1", ex=100)
+            pipe.get("a")
+            found.append(await pipe.execute())
+        found.append(await client.exists("lock"))
+    return found
+
+
 @pytest.mark.anyio
 class TestMemory:
+    async def test_s1_the_same_program_as_on_a_real_server(self, valkey: RealServer) -> None:
+        """And the server that comes with the store is none of its own: no process, no thread, no socket."""
+        this = psutil.Process()
+        before = (this.num_threads(), len(this.children()), len(this.net_connections()))
+        embedded = await programs_work("memory://")
+        assert (this.num_threads(), len(this.children()), len(this.net_connections())) == before
+        assert embedded == await programs_work(valkey.dsn)
+
+    async def test_s21_info_says_that_it_is_embedded(self) -> None:
+        async with create_store("memory://") as store:
+            assert b"\r\nembedded:1\r\n" in await store.execute("INFO", "server")
+        async with PulsarDS(bind=()) as server, server.connect_stream() as stream:
+            await stream.send(b"INFO server\r\n")
+            assert b"\r\nembedded:0\r\n" in await stream.receive()
+
     async def test_commands(self) -> None:
         async with create_store("memory://") as store:
             assert await store.ping() is True
@@ -85,7 +131,7 @@ class TestMemory:
                 await left.wait()
                 assert await second.client().get("key") == b"1"
                 # Timers go on: nobody else wakes the parked command up.
-                with anyio.fail_after(5):
+                with anyio.fail_after(20):
                     assert await second.client().blpop("nothing", timeout=0.05) is None
 
     async def test_a_password_is_the_servers_too(self, name: str) -> None:

@@ -24,6 +24,8 @@ from anystore import (
 from examples import asyncio_program, chat, quickstart, sqlite_store, trio_program, web_cache
 from tests.servers import RealServer, redis_binary
 
+pytestmark = pytest.mark.timeout(300)  # whole programs, of which the longest computes for seconds
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -34,7 +36,7 @@ def run_example(name: str, *arguments: str, typed: str = "") -> str:
         input=typed,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -111,6 +113,7 @@ class TestQuickstart:
     def test_it_leaves_nothing_behind(self, valkey: RealServer) -> None:
         async def count() -> int:
             async with create_store(valkey.dsn) as store:
+                await store.flush()  # what other tests left may expire meanwhile
                 before = await store.client().dbsize()
                 await quickstart.run(valkey.dsn)
                 return await store.client().dbsize() - before
@@ -178,7 +181,7 @@ class TestPrograms:
             ],
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=250,
         )
         assert done.returncode == 0, done.stdout
         assert "7 passed" in done.stdout

@@ -24,7 +24,8 @@ TEXTS = [
     *(path for path in ROOT.iterdir() if path.suffix in {".md", ".toml", ".py", ".yml", ".yaml"}),
 ]
 
-LONGEST_MODULE = 800
+LONGEST_MODULE = 500
+LONGEST_TEST = 800
 
 # Only this module knows the event loop itself.
 EVENT_LOOPS = {"asyncio", "trio", "uvloop"}
@@ -32,7 +33,7 @@ BACKEND = "anystore.backend"
 
 # The layers, lowest first: a module imports its own layer and those above it in this list, except that the server and
 # the client never import each other.
-GROUND = {"exceptions", "resp", "spec", "dsn", "options", "registry", "backend", "streams"}
+GROUND = {"exceptions", "resp", "spec", "dsn", "options", "registry", "backend", "trio_waiter", "streams"}
 SERVER, CLIENT = "anystore.pulsards", "anystore.redis"
 
 # Parts without I/O: no event loop, no socket, no clock of their own.
@@ -48,8 +49,13 @@ DRIVERS = {
             "__main__",
             "check.command",
             "clock",
+            "giving_way",
+            "connections",
+            "debugging.driver",
             "listeners",
             "memory",
+            "migration.driver",
+            "migration.standstill",
             "persistence.keeping",
             "persistence.log_keeping",
             "reactor",
@@ -172,7 +178,8 @@ class TestPublicNames:
 @pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_is_too_long(path: Path) -> None:
     lines = len(path.read_text("utf-8").splitlines())
-    assert lines <= LONGEST_MODULE, f"{lines} lines: split it by what it holds"
+    longest = LONGEST_MODULE if PACKAGE in path.parents else LONGEST_TEST
+    assert lines <= longest, f"{lines} lines: split it by what it holds"
 
 
 def test_the_types_are_for_users_too() -> None:

@@ -98,6 +98,8 @@ REDIS_8 = frozenset(("xackdel", "xdelex"))
 # What Redis 7.0 lacks of what Valkey 9.1 has: Valkey's own, and what both got after they had parted.
 AFTER_REDIS_7 = REDIS_8 | {
     "commandlog|get",
+    "client|capa",
+    "cluster|flushslot",
     "delifeq",
     "hgetdel",
     "hgetex",

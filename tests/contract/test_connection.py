@@ -85,3 +85,21 @@ async def test_commands_that_would_change_a_shared_connection(client: Any) -> No
         with pytest.raises(InvalidArgument):
             call("x")
     assert await client.ping() is True
+
+
+@pytest.mark.needs("client|capa")
+async def test_capabilities(client: Any) -> None:
+    assert await client.client_capa("redirect", "unknown") is True
+    with pytest.raises(ResponseError, match="import"):
+        await client.client_import_source("ON")
+
+
+@pytest.mark.needs("client|capa")  # the same servers have the filters
+async def test_other_filters(client: Any, text_client: Any) -> None:
+    await client.client_setname("filtered")
+    number = str(await client.client_id())
+    assert [fields["id"] for fields in await client.client_list(name="filtered")] == [number]
+    assert number not in {fields["id"] for fields in await client.client_list(not_name="filtered")}
+    assert await client.client_list(skipme=True, name="filtered") == []
+    assert await client.client_list(db=15) == []
+    assert await text_client.client_kill_filter(name="filtered", user="default", not_flags="P") == 1

@@ -11,13 +11,15 @@ import hiredis
 import psutil
 import pytest
 
+from anystore.pulsards.persistence.crc64 import crc64
 from anystore.pulsards.persistence.rdb.payload import PayloadMismatch, load_payload
 from anystore.pulsards.persistence.rdb.primitives import RdbError
 from fuzzing import server as under_test
-from fuzzing.__main__ import play
+from fuzzing.__main__ import KINDS, play
 from fuzzing.attacks import ATTACKS, Attack
 from fuzzing.calls import made_up
 from fuzzing.connection import Closed
+from fuzzing.files import faulty_image, image
 from fuzzing.server import Fault, ServerUnderTest
 from fuzzing.streams import faulty, requests, serialised
 from tests.pulsards.peers import EngineClient
@@ -69,6 +71,38 @@ class TestWhatItNotices:
                 client.received()
 
 
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_each_kind_does_its_work(name: str) -> None:
+    kind = KINDS[name]
+    with ServerUnderTest(*kind.directives, keeps=kind.keeps, guarded=kind.guarded) as running:
+        assert sum(islice(kind.run(running, Random(3)), 5)) >= 5
+
+
+def test_who_kills_the_bystander_does_not_hide_a_fault() -> None:
+    with ServerUnderTest(keeps=True, guarded=True) as running:
+        client = running.connect()
+        for call in (
+            ("CLIENT", "KILL", "SKIPME", "yes"),
+            ("ACL", "SETUSER", "default", "-@all"),
+            ("CLIENT", "KILL", "USER", "bystander"),
+        ):
+            running.suffer(client, call)
+        with pytest.raises(Fault, match=r"nobody in|it is gone"):
+            process = psutil.Process(running.process_id)
+            process.send_signal(signal.SIGKILL)
+            process.wait(timeout=30)
+            running.check()
+
+
+def test_broken_images_have_a_checksum_that_is_right() -> None:
+    with ServerUnderTest(keeps=True) as running:
+        running.control("SET", "key", "value")
+        data = image(running)
+    found = [faulty_image(Random(seed), data) for seed in range(100)]
+    assert sum(crc64(made[:-8]).to_bytes(8, "little") == made[-8:] for made in found) > 60
+    assert len(set(found)) > 60
+
+
 class TestWhatItSends:
     def test_the_same_seed_sends_the_same(self) -> None:
         first, second = (list(islice(made_up(Random(7)), 500)) for _ in range(2))
@@ -111,7 +145,8 @@ class TestWhatItSends:
     [
         attack
         for attack in ATTACKS
-        if attack.name in ("counts", "the last ids", "hyperloglogs", "places", "a long transaction")
+        if attack.name
+        in ("counts", "the last ids", "hyperloglogs", "places", "a long transaction", "hosts that are none")
     ],
     ids=lambda attack: attack.name,
 )

@@ -53,3 +53,6 @@ async def as_text(c: Client[str]) -> None:
     assert_type(await c.xreadgroup("g", "c", {"s": ">"}), list[tuple[str, list[TextEntry]]])
     assert_type(await c.xautoclaim("s", "g", "c", 5), tuple[str, list[TextEntry], list[str]])
     assert_type((await c.xpending("s", "g"))["consumers"][0]["name"], str)
+    assert_type(await c.xclaim("s", "g", "c", 5, [1, "2"]), list[TextEntry])
+    assert_type(await c.xclaim("s", "g", "c", 5, ("1-0",), justid=True), list[str])
+    assert_type(await c.xpending_range("s", "g", "-", "+", 5), list[PendingEntry[str]])
