@@ -1,4 +1,4 @@
-"""`python -m fuzzing [--seconds 60] [--seed N] [--only attacks|calls|bytes|values]`: status 1 where a fault was found."""
+"""`python -m fuzzing [--seconds 60] [--seed N] [--only KIND]`: status 1 where a fault was found."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
+
+import hiredis
 
 from fuzzing.attacks import ATTACKS, Attack
 from fuzzing.calls import made_up
 from fuzzing.connection import Closed, Connection
-from fuzzing.server import Call, Fault, ServerUnderTest
-from fuzzing.streams import requests, serialised
+from fuzzing.files import DIRECTIVES, by_file
+from fuzzing.libraries import by_library
+from fuzzing.replication import by_primary, by_replica
+from fuzzing.server import HANGS_AFTER, Call, Fault, ServerUnderTest
+from fuzzing.settings import by_setting
+from fuzzing.streams import VALUES, requests, serialised
 
 #: Calls after which a client is replaced, and the server emptied.
 _ROUND: Final = 500
@@ -60,18 +67,28 @@ def play(attack: Attack, server: ServerUnderTest) -> int:
     """One attack; the number of its calls. Raises `Fault`, which tells the call."""
     server.settle()
     server.prepare(attack.before())
-    client = server.connect()
+    client = _let_in(server)
     count = 0
     for call in attack.calls():
         count += 1
         try:
             server.suffer(client, call, scripts=attack.scripts)
         except (Closed, OSError):  # a client over a limit is closed; the others, and the server, are not
-            client = server.connect()
+            client = _let_in(server)
         except Fault as fault:
             raise Fault(f"{attack.name}: {shown(call)}: {fault}") from None
     client.close()
     return count
+
+
+def _let_in(server: ServerUnderTest) -> Connection:
+    """A client that is let in: the call of one that is not may be carried out after the bystander was answered."""
+    client = server.connect()
+    try:
+        client.ask("PING", within=HANGS_AFTER)
+    except TimeoutError:
+        raise Fault("it hangs: a new client's PING is not answered") from None
+    return client
 
 
 class Fuzzer:
@@ -127,6 +144,8 @@ class Fuzzer:
                 client.received()
             except (Closed, OSError):
                 pass
+            except hiredis.ProtocolError as error:
+                raise Fault(f"{b''.join(pieces)[:3000]!r}: a reply that is none: {error}") from None
             try:
                 self.server.check(scripts=True)
             except Fault as fault:
@@ -139,7 +158,7 @@ class Fuzzer:
         self._reset()
         client = self.server.connect()
         dumps: list[bytes] = []
-        for call in _values():
+        for call in VALUES:
             client.ask(*call, within=60)
             dumped: Any = client.ask("DUMP", "value", within=60)
             dumps.append(dumped)
@@ -160,32 +179,38 @@ class Fuzzer:
             yield 1
 
 
-def _values() -> Iterator[Call]:
-    """A value of each encoding, under the key `value`."""
-    yield ("SET", "value", "a string")
-    yield ("SET", "value", "12345")
-    yield ("SET", "value", "abc" * 100)
-    yield ("RPUSH", "value", *"abcde", "x" * 100, 1234)
-    yield ("RPUSH", "value", *range(300), "y" * 9000)
-    yield ("SADD", "value", 1, 2, 3, 70000, 2**40)
-    yield ("SADD", "value", *"abc")
-    yield ("SADD", "value", *(f"member {number}" for number in range(300)))
-    yield ("ZADD", "value", 1, "a", 2.5, "b", "-inf", "c")
-    yield ("ZADD", "value", *(part for number in range(300) for part in (number, f"m{number}")))
-    yield ("HSET", "value", *"abcdef")
-    yield ("HSET", "value", *range(1400))
-    yield ("PFADD", "value", *range(100))
-    yield ("PFADD", "value", *range(20_000))
-    stream = "for i = 1, 300 do redis.call('XADD', 'value', i .. '-1', 'f', i) end "
-    group = (
-        "redis.call('XGROUP', 'CREATE', 'value', 'g', '0') redis.call('XDEL', 'value', '7-1') "
-        "redis.call('XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', 20, 'STREAMS', 'value', '>')"
-    )
-    yield ("EVAL", stream + group, 0)
-    fields = (
-        "redis.call('HSET', 'value', 'a', 1, 'b', 2) redis.call('HEXPIRE', 'value', 1000, 'FIELDS', 1, 'a')"
-    )
-    yield ("EVAL", fields, 0)
+@dataclass(frozen=True)
+class Kind:
+    """What is made up without an end, one by one, and what the server under test is to be like."""
+
+    run: Callable[[ServerUnderTest, Random], Iterator[int]]
+    directives: tuple[str, ...] = ()
+    keeps: bool = False
+    guarded: bool = False
+
+
+KINDS: Final = {
+    "calls": Kind(lambda server, random: Fuzzer(server, random).by_call()),
+    "bytes": Kind(lambda server, random: Fuzzer(server, random).by_byte()),
+    "values": Kind(lambda server, random: Fuzzer(server, random).by_value()),
+    "libraries": Kind(by_library),
+    "files": Kind(by_file, DIRECTIVES, keeps=True),
+    "settings": Kind(by_setting, keeps=True, guarded=True),
+    "primary": Kind(by_primary, keeps=True),
+    "replica": Kind(by_replica, keeps=True),
+}
+
+
+def run_kind(name: str, seed: int, seconds: float) -> None:
+    """A kind for so long, against a server of its own; says how many it were. Raises `Fault`."""
+    kind = KINDS[name]
+    with ServerUnderTest(*kind.directives, keeps=kind.keeps, guarded=kind.guarded) as server:
+        done, end = 0, time.monotonic() + seconds
+        for count in kind.run(server, Random(seed)):
+            done += count
+            if time.monotonic() > end:
+                break
+        print(f"{name}: {done} in {seconds:.0f} s, {server.memory >> 20} MB", flush=True)
 
 
 def main() -> int:
@@ -195,7 +220,7 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=60, help="how long, the attacks by name apart")
     parser.add_argument("--seed", type=int, default=None, help="for the same calls and bytes again")
-    parser.add_argument("--only", choices=("attacks", "calls", "bytes", "values"), help="nothing else")
+    parser.add_argument("--only", choices=("attacks", *KINDS), help="nothing else")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
     print(f"seed {seed}", flush=True)
@@ -206,20 +231,9 @@ def main() -> int:
                     print(
                         f"{attack.name}: {play(attack, server)} calls, {server.memory >> 20} MB", flush=True
                     )
-        kinds: dict[str, Callable[[Fuzzer], Iterator[int]]] = {
-            "calls": Fuzzer.by_call,
-            "bytes": Fuzzer.by_byte,
-            "values": Fuzzer.by_value,
-        }
-        chosen = [name for name in kinds if options.only in (None, name)]
+        chosen = [name for name in KINDS if options.only in (None, name)]
         for name in chosen:
-            with ServerUnderTest() as server:
-                done, end = 0, time.monotonic() + options.seconds / len(chosen)
-                for count in kinds[name](Fuzzer(server, Random(seed))):
-                    done += count
-                    if time.monotonic() > end:
-                        break
-                print(f"{name}: {done}, {server.memory >> 20} MB", flush=True)
+            run_kind(name, seed, options.seconds / len(chosen))
     except Fault as fault:
         print(f"FAULT: {fault}", flush=True)
         return 1

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from anystore.pulsards.persistence.crc64 import crc64
+from fuzzing.hosts import HOSTS
 from fuzzing.server import Call
 
 _MOST: Final = 2**63 - 1
@@ -505,6 +506,16 @@ def _places() -> Iterable[Call]:
         yield ("ZINCRBY", "g", number, "wild")
 
 
+def _hosts() -> Iterable[Call]:
+    for host in HOSTS:
+        yield ("REPLICAOF", host, 1)
+        yield ("INFO", "replication")
+        yield ("REPLICAOF", "NO", "ONE")
+        yield ("MIGRATE", host, 1, "str", 0, 20)
+        yield ("CONFIG", "SET", "bind", host)
+        yield ("CONFIG", "SET", "bind", "127.0.0.1")
+
+
 ATTACKS: Final = (
     Attack("patterns", _patterns, _collections),
     Attack("counts", _counts, _collections),
@@ -519,4 +530,5 @@ ATTACKS: Final = (
     Attack("serialised values", _payloads),
     Attack("hyperloglogs", _not_quite_hyperloglogs),
     Attack("places", _places, _collections),
+    Attack("hosts that are none", _hosts, _collections),
 )

@@ -26,6 +26,7 @@ LEFT_OUT: Final = (
     ),
     *(
         "client|pause",
+        "script|debug",
         "client|kill",
         "config|set",
         "config|rewrite",
@@ -36,7 +37,8 @@ LEFT_OUT: Final = (
     *("acl|save", "save", "bgsave", "bgrewriteaof"),
 )
 
-_NUMBERS: Final[Pool] = (
+#: Numbers that hurt.
+NUMBERS: Final[Pool] = (
     *(b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b"4611686018427387904"),
     *(b"-4611686018427387904", b"18446744073709551615", b"4294967295", b"-4294967296", b"2147483648", b"-1"),
     *(
@@ -50,7 +52,8 @@ _NUMBERS: Final[Pool] = (
         b"1e-400",
     ),
 )
-_TEXTS: Final[Pool] = (
+#: Texts that hurt.
+TEXTS: Final[Pool] = (
     *(
         b"",
         b"\0",
@@ -80,11 +83,11 @@ _TEXTS: Final[Pool] = (
 )
 
 _WORSE: Final = {
-    **{name: (*values, *_TEXTS) for name, values in HOSTILE.items()},
-    "integer": (*HOSTILE["integer"], *_NUMBERS, *_TEXTS),
-    "double": (*HOSTILE["double"], *_NUMBERS, b"nan", b"1" * 5000),
-    "count": (*_NUMBERS, *_TEXTS),
-    "string": (*HOSTILE["string"], *_TEXTS),
+    **{name: (*values, *TEXTS) for name, values in HOSTILE.items()},
+    "integer": (*HOSTILE["integer"], *NUMBERS, *TEXTS),
+    "double": (*HOSTILE["double"], *NUMBERS, b"nan", b"1" * 5000),
+    "count": (*NUMBERS, *TEXTS),
+    "string": (*HOSTILE["string"], *TEXTS),
 }
 
 

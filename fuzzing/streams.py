@@ -11,6 +11,7 @@ import hiredis
 
 from fuzzing.attacks import sealed
 from fuzzing.calls import made_up
+from fuzzing.server import Call
 
 #: What means something to a parser of requests.
 _MARKS: Final = (
@@ -93,3 +94,34 @@ def requests(random: Random) -> Iterator[list[bytes]]:
 def serialised(random: Random, dumped: bytes) -> bytes:
     """A value that DUMP gave, with faults in it, and a checksum that is right nevertheless."""
     return sealed(faulty(random, dumped[:-10]), random.choice((9, 10, 10, 10, 11)))
+
+
+def _values() -> Iterator[Call]:
+    yield ("SET", "value", "a string")
+    yield ("SET", "value", "12345")
+    yield ("SET", "value", "abc" * 100)
+    yield ("RPUSH", "value", *"abcde", "x" * 100, 1234)
+    yield ("RPUSH", "value", *range(300), "y" * 9000)
+    yield ("SADD", "value", 1, 2, 3, 70000, 2**40)
+    yield ("SADD", "value", *"abc")
+    yield ("SADD", "value", *(f"member {number}" for number in range(300)))
+    yield ("ZADD", "value", 1, "a", 2.5, "b", "-inf", "c")
+    yield ("ZADD", "value", *(part for number in range(300) for part in (number, f"m{number}")))
+    yield ("HSET", "value", *"abcdef")
+    yield ("HSET", "value", *range(1400))
+    yield ("PFADD", "value", *range(100))
+    yield ("PFADD", "value", *range(20_000))
+    stream = "for i = 1, 300 do redis.call('XADD', 'value', i .. '-1', 'f', i) end "
+    group = (
+        "redis.call('XGROUP', 'CREATE', 'value', 'g', '0') redis.call('XDEL', 'value', '7-1') "
+        "redis.call('XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', 20, 'STREAMS', 'value', '>')"
+    )
+    yield ("EVAL", stream + group, 0)
+    fields = (
+        "redis.call('HSET', 'value', 'a', 1, 'b', 2) redis.call('HEXPIRE', 'value', 1000, 'FIELDS', 1, 'a')"
+    )
+    yield ("EVAL", fields, 0)
+
+
+#: What makes a value of each encoding, under the key `value`.
+VALUES: Final = tuple(_values())
