@@ -1,4 +1,4 @@
-"""Time against size: `python -m benchmarks.complexity [--largest 1000000] [--svg FILE]`, some three minutes.
+"""Time against size, for the commands that would be the first to show a worse complexity than Redis documents.
 
 What a command takes is measured without sockets, in the processor's time of this process: commands go into a session
 of an engine, replies come out. A line that is level, or rises with the logarithm of the size, is as Redis documents
@@ -7,44 +7,40 @@ it; LINDEX and LINSERT in the middle of a list may rise with the size, as Redis'
 
 from __future__ import annotations
 
-import argparse
 import random
-import resource
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from html import escape
-from math import log10
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Final
 
 import hiredis
-import psutil
 
 from anystore.pulsards.clock import ManualClock
 from anystore.pulsards.engine import Engine
 from benchmarks.report import Report
-from tests.servers import free_port
+from benchmarks.running import descriptors, running
 
 #: Commands per measurement, made in batches as a pipeline sends them.
 _COMMANDS: Final = 2000
 _BATCH: Final = 50
-_COLOURS: Final = (
-    "#1b6ac9",
-    "#c9481b",
-    "#1b9c4b",
-    "#8a3fc0",
-    "#b58900",
-    "#00838f",
-    "#ad1457",
-    "#5d4037",
-    "#37474f",
-)
 
 Arguments = tuple[bytes | str | int | float, ...]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The most elements, and how many keys, subscribers and connections."""
+
+    largest: int = 1_000_000
+    expiring: int = 100_000
+    subscribers: int = 1000
+    connections: int = 5000
+
+
+FULL = Sizes()
+SMALL = Sizes(1000, 1000, 20, 20)
 
 
 class Server:
@@ -167,42 +163,27 @@ def fan_out(size: int) -> float:
     return (time.process_time() - begun) / 20 / size * 1e6
 
 
-def idle_connections(count: int) -> float:
-    """Kilobytes of memory that each of `count` idle connections takes, in a server of its own."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-m", "anystore.pulsards", "--port", str(port)])
-    try:
-        with ExitStack() as stack:
-            first = _connected(port, stack)
-            before = psutil.Process(process.pid).memory_info().rss
+def idle_connections(count: int) -> dict[str, float]:
+    """Kilobytes of memory that each of `count` idle connections takes, in servers of their own."""
+    most = descriptors() - 200
+    if count > most:
+        raise SystemExit(f"{count} connections: the system allows only {most} (ulimit -n)")
+    found = {}
+    for name in ("Redis", "pulsards"):
+        with running(name) as server, ExitStack() as stack:
+            before = server.process.memory_info().rss
             for _ in range(count):
-                _connected(port, stack)
-            first.sendall(b"PING\r\n")
-            first.recv(100)
-            return float(psutil.Process(process.pid).memory_info().rss - before) / count / 1024
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _connected(port: int, stack: ExitStack) -> socket.socket:
-    """A connection that has been answered once."""
-    while True:
-        try:
-            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-            continue
-        connection.sendall(b"PING\r\n")
-        connection.recv(100)
-        return connection
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                connection.sendall(b"PING\r\n")
+                if connection.recv(100) != b"+PONG\r\n":
+                    raise AssertionError("a wrong answer")
+            found[name] = (server.process.memory_info().rss - before) / count / 1024
+    return found
 
 
 def measure(largest: int) -> Report:
     """Microseconds of computing per command, by the number of elements there."""
-    report = Report("microseconds, by size", "µs")
+    report = Report("complexity", "processor's time of a command, µs, by the elements there", "µs")
     size = 1000
     while size <= largest:
         for part in (_sorted_sets, _lists, _streams, _scans):
@@ -212,57 +193,13 @@ def measure(largest: int) -> Report:
     return report
 
 
-def plot(report: Report) -> str:
-    """The report as an SVG: both axes logarithmic."""
-    rows = {
-        row: [(int(column.replace(",", "")), min(taken)) for column, taken in columns.items()]
-        for row, columns in report.rates.items()
-    }
-    sizes = [size for line in rows.values() for size, _ in line]
-    least, most = log10(min(sizes)), max(log10(max(sizes)), log10(min(sizes)) + 1)
-
-    def place(size: int, taken: float) -> str:
-        x = 60 + (log10(size) - least) / (most - least) * 380
-        y = 330 - max(0.0, min(1.0, (log10(max(taken, 0.1)) + 1) / 6)) * 300
-        return f"{x:.1f},{y:.1f}"
-
-    found = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 660 370" font-family="sans-serif" font-size="11">'
-    ]
-    found.append('<rect width="660" height="370" fill="white"/>')
-    for power in range(-1, 6):
-        y = 330 - (power + 1) / 6 * 300
-        found.append(
-            f'<path d="M60 {y:.1f}H440" stroke="#ddd"/><text x="8" y="{y + 4:.1f}">{10.0**power:g} µs</text>'
-        )
-    for size in sorted(set(sizes)):
-        x = place(size, 1).partition(",")[0]
-        found.append(f'<text x="{x}" y="350" text-anchor="middle">{size:,}</text>')
-    for number, (row, line) in enumerate(rows.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        points = " ".join(place(size, taken) for size, taken in line)
-        found.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        found.append(f'<text x="455" y="{40 + number * 18}" fill="{colour}">{escape(row)}</text>')
-    return "\n".join([*found, "</svg>", ""])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--largest", type=int, default=1_000_000, help="elements at most")
-    parser.add_argument("--svg", type=Path, help="where to put the plot")
-    arguments = parser.parse_args()
-    report = measure(arguments.largest)
-    sizes = list(next(iter(report.rates.values())))
-    print(report.table(sizes))
-    keys = min(100_000, arguments.largest)
-    print(
-        f"\n{keys:,} keys that expire in one second: the longest turn takes {longest_expiry_pause(keys):.1f} ms."
-    )
-    print(f"A message to 1,000 subscribers: {fan_out(1000):.1f} µs for each of them.")
-    print(f"5,000 idle connections: {idle_connections(5000):.1f} KB each.")
-    if arguments.svg is not None:
-        arguments.svg.write_text(plot(report), "utf-8")
-
-
-if __name__ == "__main__":
-    main()
+def run(sizes: Sizes) -> list[Report]:
+    """Measure all of it, once."""
+    scale = Report("scale", "many at once", "")
+    row = f"{sizes.expiring:,} keys that expire in one second, longest turn, ms"
+    scale.add(row, "pulsards", longest_expiry_pause(sizes.expiring))
+    row = f"message to {sizes.subscribers:,} subscribers, for each, µs"
+    scale.add(row, "pulsards", fan_out(sizes.subscribers))
+    for name, taken in idle_connections(sizes.connections).items():
+        scale.add(f"{sizes.connections:,} idle connections, each, KiB", name, taken)
+    return [measure(sizes.largest), scale]

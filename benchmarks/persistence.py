@@ -1,67 +1,49 @@
-"""Saving and loading beside Redis: `python -m benchmarks.persistence [--keys N] [--rounds N] [--json FILE]`.
+"""Saving, loading and rewriting beside Redis, and what it costs to keep every write.
 
-Both servers hold the same keys: half of them strings, the rest hashes, lists, sets, sorted sets. Saved is by SAVE, loaded
-by a start on the file, less the time that a start without one takes. Each loads what the other has saved, and the
-answers are compared. Rates are keys a second.
+Both servers hold the same keys: half of them strings, the rest hashes, lists, sets, sorted sets. Saved is by SAVE,
+rewritten by beginning an append-only file, loaded by a start on the files, less the time that a start without any takes.
+Each loads what the other has saved, and the answers are compared. Rates are keys a second.
+
+What it costs to keep every write is told by the rate of SET without an append-only file, with one that is written to the
+disk every second, and with one that is written to it before any reply leaves.
 """
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.loads import redis_benchmark
 from benchmarks.report import Report
-from benchmarks.server import reference_name
+from benchmarks.running import Running, running
 from tests.pulsards.peers import Argument, RealClient
-from tests.servers import free_port, redis_binary, valkey_binary
 
-#: How each server is started; the directory and the port follow.
-SERVERS = {
-    "Redis": (redis_binary() or valkey_binary(), "--save", "", "--bind", "127.0.0.1"),
-    "pulsards": (sys.executable, "-m", "anystore.pulsards", "--save", ""),
+SERVERS = ("Redis", "pulsards")
+MODES = {
+    "without": (),
+    "everysec": ("--appendonly", "yes", "--appendfsync", "everysec"),
+    "always": ("--appendonly", "yes", "--appendfsync", "always"),
 }
 _BATCH = 1000
 _SAMPLE = 500
-_PATIENCE = 600
+_PATIENCE = 300
 
 
-@contextmanager
-def running(name: str, folder: Path) -> Iterator[tuple[RealClient, float]]:
-    """A server on a directory, a client of it, and the seconds until it had loaded what is there."""
-    port = free_port()
-    begun = time.perf_counter()
-    process = subprocess.Popen(
-        [*SERVERS[name], "--dir", str(folder), "--port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        client = _connected(process, port)
-        yield client, time.perf_counter() - begun
-        client.close()
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
+@dataclass(frozen=True)
+class Sizes:
+    """How many keys, requests and rounds."""
+
+    rounds: int = 1
+    keys: int = 1_000_000
+    kept_rounds: int = 3
+    requests: int = 20_000
 
 
-def _connected(process: subprocess.Popen[bytes], port: int) -> RealClient:
-    deadline = time.monotonic() + _PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            client = RealClient(port)
-            if client.execute("PING") == "PONG" or client.execute("PING") == b"PONG":
-                return client
-            client.close()
-        except OSError:
-            pass
-        time.sleep(0.005)
-    raise RuntimeError("the server did not start")
+FULL = Sizes()
+SMALL = Sizes(1, 2000, 1, 400)
 
 
 def command_for(number: int) -> tuple[Argument, ...]:
@@ -79,7 +61,7 @@ def command_for(number: int) -> tuple[Argument, ...]:
     return ("SET", f"string:{number}", text)
 
 
-def fill(client: RealClient, keys: int) -> None:
+def fill_mixed(client: RealClient, keys: int) -> None:
     for start in range(0, keys, _BATCH):
         client.run([command_for(number) for number in range(start, min(start + _BATCH, keys))])
 
@@ -102,53 +84,77 @@ def answers(client: RealClient, keys: int) -> list[object]:
     return found
 
 
-def run(keys: int, rounds: int) -> Report:
-    """Measure both servers in turns. Raises where one does not answer what was saved."""
-    report = Report("keys a second")
+def _measure_writing(report: Report, name: str, server: Running, sizes: Sizes) -> None:
+    for _ in range(sizes.rounds):
+        begun = time.perf_counter()
+        assert server.client.execute("SAVE") in (b"OK", "OK")
+        report.add("save", name, sizes.keys / (time.perf_counter() - begun))
+    begun = time.perf_counter()
+    assert server.client.execute("CONFIG", "SET", "appendonly", "yes") == b"OK"
+    while True:
+        persistence = server.info("persistence")
+        if persistence["aof_rewrite_in_progress"] == persistence["aof_rewrite_scheduled"] == "0":
+            break
+        if time.perf_counter() > begun + _PATIENCE:
+            raise AssertionError("the rewrite does not end")
+        time.sleep(0.01)
+    report.add("rewrite", name, sizes.keys / (time.perf_counter() - begun))
+    assert persistence["aof_last_bgrewrite_status"] == "ok", "the rewrite failed"
+
+
+def _measure_loads(
+    report: Report, name: str, folders: dict[str, Path], sizes: Sizes, expected: list[object]
+) -> None:
+    with running(name) as server:
+        idle = server.seconds
+    for writer, folder in folders.items():
+        for what, options in (("saved", ()), ("rewritten", ("--appendonly", "yes"))):
+            with running(name, *options, folder=folder) as server:
+                report.add(
+                    f"load what {writer} has {what}", name, sizes.keys / max(server.seconds - idle, 1e-3)
+                )
+                if answers(server.client, sizes.keys) != expected:
+                    raise AssertionError(f"{name} answers something else than what {writer} has {what}")
+
+
+def _measure_files(report: Report, sizes: Sizes) -> None:
     with tempfile.TemporaryDirectory(prefix="as") as root:
         folders = {name: Path(root) / name for name in SERVERS}
         expected: list[object] = []
         for name, folder in folders.items():
             folder.mkdir()
-            with running(name, folder) as (client, _):
-                fill(client, keys)
-                expected = expected or answers(client, keys)
-                for _ in range(rounds):
-                    begun = time.perf_counter()
-                    assert client.execute("SAVE") in (b"OK", "OK")
-                    report.add("save", name, keys / (time.perf_counter() - begun))
-        for _ in range(rounds):
+            with running(name, folder=folder) as server:
+                fill_mixed(server.client, sizes.keys)
+                expected = expected or answers(server.client, sizes.keys)
+                _measure_writing(report, name, server, sizes)
+        for _ in range(sizes.rounds):
             for name in SERVERS:
-                _measure_loads(report, name, folders, keys, expected)
-    return report
+                _measure_loads(report, name, folders, sizes, expected)
 
 
-def _measure_loads(
-    report: Report, name: str, folders: dict[str, Path], keys: int, expected: list[object]
-) -> None:
-    with tempfile.TemporaryDirectory(prefix="as") as empty, running(name, Path(empty)) as (_, idle):
-        pass
-    for writer, folder in folders.items():
-        with running(name, folder) as (client, seconds):
-            report.add(f"load what {writer} saved", name, keys / max(seconds - idle, 1e-3))
-            found = answers(client, keys)
-            if found != expected:
-                raise RuntimeError(f"{name} answers something else than what {writer} has saved")
+def _measure_modes(report: Report, sizes: Sizes) -> None:
+    with ExitStack() as stack:
+        servers = {
+            (name, mode): stack.enter_context(running(name, *options))
+            for mode, options in MODES.items()
+            for name in SERVERS
+        }
+        for _ in range(sizes.kept_rounds):
+            for pipeline in (1, 16):
+                for (name, mode), server in servers.items():
+                    requests = sizes.requests * (5 if pipeline > 1 and mode != "always" else 1)
+                    before = int(server.info("stats")["total_commands_processed"])
+                    rate = redis_benchmark(server.port, "-n", str(requests), "-P", str(pipeline), "-t", "set")
+                    report.add(f"SET -P {pipeline}, {mode}", name, rate)
+                    done = int(server.info("stats")["total_commands_processed"]) - before
+                    if done < requests or server.info("persistence")["aof_last_write_status"] != "ok":
+                        raise AssertionError(f"{name} has not written what it was sent")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--keys", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    report = run(arguments.keys, arguments.rounds)
-    print(f"{arguments.keys:,} keys; {reference_name()}")
-    print(report.table(SERVERS))
-    print(report.ratios("pulsards", ["Redis"]))
-    if arguments.json:
-        report.save(arguments.json)
-
-
-if __name__ == "__main__":
-    main()
+def run(sizes: Sizes) -> list[Report]:
+    """Measure both servers in turns. Raises where one does not answer what was saved."""
+    files = Report("persistence", f"keys a second, {sizes.keys:,} of all types")
+    modes = Report("durability", "requests a second, by what keeps them")
+    _measure_files(files, sizes)
+    _measure_modes(modes, sizes)
+    return [files, modes]
