@@ -87,7 +87,7 @@ async def demonstrate(url: str) -> list[str]:
             await knightley.say("Very fine.")
             await emma.wait_for("Mr Knightley: Very fine.")
         await emma.wait_for("Mr Knightley has left")
-        return emma.heard
+        return list(emma.heard)
 
 
 async def talk(url: str, name: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from anystore import exceptions, options
 from anystore.pulsards import commands
 from anystore.pulsards.config import Config
+from anystore.pulsards.config_refusals import REFUSALS
 from anystore.pulsards.coverage import coverage_of
 from anystore.pulsards.registry import CommandEntry, build_table
 from anystore.spec import specs
@@ -60,6 +61,14 @@ def directive_table() -> str:
     for name, directive in sorted(config.directives.items()):
         changeable = "" if directive.mutable else "at the start only"
         lines.append(f"| `{name}` | {shown(values[name])} | {changeable} |")
+    return "\n".join(lines)
+
+
+def refusal_table() -> str:
+    """The directives of Redis and Valkey that pulsards has not, and why."""
+    lines = ["| directives | why not |", "| --- | --- |"]
+    for reason, names in REFUSALS.items():
+        lines.append(f"| {', '.join(f'`{name}`' for name in names)} | {reason} |")
     return "\n".join(lines)
 
 
@@ -140,7 +149,7 @@ def coverage_count(state: str) -> str:
 
 
 LAYERS: Final = (
-    ("exceptions", "dsn", "options", "registry", "spec", "resp", "backend", "streams"),
+    ("exceptions", "dsn", "options", "registry", "spec", "resp", "trio_waiter", "backend", "streams"),
     ("store",),
     ("redis", "pulsards"),
     ("embedded", "pytest_plugin"),
@@ -196,6 +205,7 @@ def import_table() -> str:
 GENERATORS: Final[dict[str, Callable[..., str]]] = {
     "options": option_table,
     "directives": directive_table,
+    "refusals": refusal_table,
     "errors": error_table,
     "command_count": command_count,
     "command_list": command_list,
