@@ -83,8 +83,10 @@ def programs(session: nox.Session, programs: str) -> None:
             "npm", "install", "--silent", "--no-fund", "--prefix", folder, *NODE_PACKAGES, external=True
         )
         environment["NODE_PATH"] = f"{folder}/node_modules"
-    # Warnings are theirs, not ours.
-    session.run("pytest", "-n0", "-W", "ignore", "tests/programs", *session.posargs, env=environment)
+    # Warnings are theirs, not ours, and so are the moments at which they look.
+    session.run(
+        "pytest", "-n0", "-W", "ignore", "--reruns", "2", "tests/programs", *session.posargs, env=environment
+    )
 
 
 @nox.session

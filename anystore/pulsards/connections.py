@@ -69,7 +69,8 @@ class Connection:
         statistics, size = engine.statistics, len(data)
         statistics.bytes_received += size
         statistics.reads += 1
-        waits = engine.holds_replies or self.unsent is not None
+        # Who tracks what this client changes hears of it no later than this client of its reply.
+        waits = engine.holds_replies or engine.observed or self.unsent is not None
         if waits:
             session.receive(data)
         elif data := session.answer(data):
@@ -84,10 +85,11 @@ class Connection:
     def _settle(self) -> None:
         """What has come of a request may have to wait, or is the last."""
         session = self.session
-        if not session.engine.holds_replies:
+        engine = session.engine
+        if not (engine.holds_replies or engine.observed):
             self.deliver()
         elif session.has_output() or session.closing:
-            session.engine.outbox[session] = None
+            engine.outbox[session] = None
 
     def deliver(self) -> None:
         """Send what the session has queued; the rest goes when the socket takes more."""

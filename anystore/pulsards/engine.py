@@ -208,7 +208,10 @@ class Engine:
             for session in resumed:
                 session.resume()
         if self.tracking.waiting:
+            # Those who have changed something come behind those who are told.
+            outbox, self.outbox = self.outbox, {}
             self.tracking.send_waiting()
+            self.outbox.update(outbox)
         if self.replication.followers.ask:
             self.replication.end_turn()
         if self.keyspace.now >= self.statistics.rates_due:
