@@ -4,17 +4,19 @@ Each server gets many keys, and then a load of writes to all of them, over a con
 longest waits are looked at for some seconds in which nothing else happens, while BGSAVE runs, while the append-only file
 is rewritten, while keys expire that all do so within a second, and while another client's long pipeline is carried out.
 What was saved is loaded by a fresh Redis, and compared. Beside it, without any socket, how much time of the processor the
-slices of an image take, which does not depend on what else the machine does; and a ticker beside a client's long pipeline.
+slices of an image take, which does not depend on what else the machine does; and a ticker beside a long pipeline, in the
+program that sends it and in one that has the server in it.
 """
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import random
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from typing import Any
 import anyio
 import hiredis
 
+from anystore.pulsards import PulsarDS
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.persistence.keeping import next_limit
 from anystore.pulsards.persistence.rdb import FileWriter
@@ -37,6 +40,7 @@ LARGE_SERVERS = ("Redis", "asyncio")
 SAVING, REWRITING, EXPIRING = "while BGSAVE runs", "while the AOF is rewritten", "while keys expire"
 QUIET, PIPELINED = "with nothing else", "beside a pipeline of another client"
 _PATIENCE = 240
+_PROCESSES = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -196,12 +200,11 @@ def _send_pipeline(port: int, commands: int) -> None:
 
 def _pipelined(report: Report, name: str, sizes: Sizes) -> None:
     """A client waits for its replies while another one sends very many commands in one go."""
-    processes = multiprocessing.get_context("spawn")
     with running(name) as server:
         waits = Waits(server.port, 1000)
         for _ in range(sizes.rounds):
             waits.during(_until(sizes.seconds / 8))
-            sender = processes.Process(target=_send_pipeline, args=(server.port, sizes.pipeline))
+            sender = _PROCESSES.Process(target=_send_pipeline, args=(server.port, sizes.pipeline))
             sender.start()
             try:
                 _note(report, name, PIPELINED, waits.during(sender.is_alive))
@@ -239,8 +242,9 @@ async def _redis_py(port: int, commands: int) -> list[Any]:
         return list(await pipe.execute())
 
 
-async def _longest_turn(send: Callable[[int, int], Any], port: int, commands: int) -> float:
-    """The longest time, in ms, that a task beside the pipeline waited for its next turn."""
+async def _longest_turn(work: Callable[[], Awaitable[None]]) -> float:
+    """The longest time, in ms, that a task beside this work waited for its next turn."""
+    gc.collect()  # what was measured before has left something behind, which is not this one's
     longest, done = 0.0, False
 
     async def tick() -> None:
@@ -254,25 +258,60 @@ async def _longest_turn(send: Callable[[int, int], Any], port: int, commands: in
     with anyio.fail_after(_PATIENCE):
         async with anyio.create_task_group() as group:
             group.start_soon(tick)
-            if await send(port, commands) != [True] * commands:
-                raise AssertionError("a wrong answer within the pipeline")
+            await work()
             done = True
     return 1000 * longest
 
 
-def _client_held(sizes: Sizes) -> Report:
+async def _client_held(send: Callable[[int, int], Awaitable[list[Any]]], port: int, commands: int) -> float:
+    """How long a client's loop was held, in ms, by a pipeline of its own."""
+
+    async def work() -> None:
+        if await send(port, commands) != [True] * commands:
+            raise AssertionError("a wrong answer within the pipeline")
+
+    await send(port, 1)  # what is imported for the first one
+    return await _longest_turn(work)
+
+
+async def _server_held(commands: int) -> tuple[float, float]:
+    """How long the loop of a program that has pulsards in it was held, in ms, by the pipeline of another process.
+
+    At first while all keys are new, and the dicts that have them grow; then while they are there already.
+    """
+    async with PulsarDS(bind="127.0.0.1:0") as server:
+        port = int(server.dsn.rpartition(":")[2].partition("/")[0])
+
+        async def send() -> None:
+            sender = _PROCESSES.Process(target=_send_pipeline, args=(port, commands))
+            sender.start()
+            try:
+                await anyio.to_thread.run_sync(sender.join)
+            finally:
+                sender.kill()
+                sender.join()
+            if sender.exitcode != 0:
+                raise AssertionError("the pipeline was not answered as it should be")
+
+        return await _longest_turn(send), await _longest_turn(send)
+
+
+def _loops_held(sizes: Sizes) -> Report:
     report = Report("held", f"loop held by a pipeline of {sizes.pipeline:,} SET, ms", "ms")
-    with running("Redis") as server:
+    with running("Redis") as redis:
         for _ in range(sizes.rounds):
             for backend, (loop, options) in BACKENDS.items():
                 senders = {"anystore": _anystore} | ({"redis-py": _redis_py} if backend != "trio" else {})
                 for name, send in senders.items():
                     held = anyio.run(
-                        *(_longest_turn, send, server.port, sizes.pipeline),
+                        *(_client_held, send, redis.port, sizes.pipeline),
                         backend=loop,
                         backend_options=options,
                     )
                     report.add(backend, name, held)
+                new, known = anyio.run(_server_held, sizes.pipeline, backend=loop, backend_options=options)
+                report.add(backend, "pulsards", known)
+                report.add(backend, "pulsards, new keys", new)
     return report
 
 
@@ -313,4 +352,4 @@ def run(sizes: Sizes) -> list[Report]:
         _with_many_keys(report, name, sizes)
     for name in SERVERS:
         _pipelined(report, name, sizes)
-    return [report, _client_held(sizes), _slices(sizes.keys, sizes.rounds)]
+    return [report, _loops_held(sizes), _slices(sizes.keys, sizes.rounds)]
