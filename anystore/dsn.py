@@ -82,10 +82,12 @@ class ConnectionString:
             _refuse("scheme", "must be a letter followed by letters, digits, '+', '-' or '.'")
         put = object.__setattr__
         put(self, "scheme", self.scheme.lower())
-        put(self, "user", self.user or None)
-        put(self, "password", self.password or None)
-        for part in ("user", "password", "service", "database"):
-            _check_text(part, getattr(self, part) or "")
+        for part in ("user", "password"):
+            given = getattr(self, part)
+            _check_text(part, "" if given is None else given)
+            put(self, part, given or None)
+        for part in ("service", "database"):
+            _check_text(part, getattr(self, part))
         if self.service and not self.is_sentinel:
             _refuse("service", "a master's name is for redis+sentinel:// only")
         put(self, "hosts", self._checked_hosts())

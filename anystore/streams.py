@@ -231,24 +231,29 @@ async def open_tcp(host: str, port: int, source: str = "") -> SocketByteStream:
         raise socket.gaierror(socket.EAI_NONAME, f"no host has the name {host[:100]!r}: {error}") from error
     for family, kind, protocol, _, address in found:
         try:
-            sock = socket.socket(family, kind, protocol)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if source:
-                _bind(sock, source)
-            return await _connect(sock, address)
+            return await _connect(_tcp_socket(family, kind, protocol, source), address)
         except OSError as error:
             first_error = first_error or error
     raise first_error or OSError(errno.EHOSTUNREACH, f"no address for {host}")
 
 
+def _tcp_socket(family: int, kind: int, protocol: int, source: str) -> socket.socket:
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if source:
+            _bind(sock, source)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def _bind(sock: socket.socket, source: str) -> None:
     try:
         sock.bind((source, 0))
-    except (OSError, TypeError, ValueError) as error:  # the last two are about a text that can be no address
-        sock.close()
-        if isinstance(error, OSError):
-            raise
+    except (TypeError, ValueError) as error:  # a text that can be no address
         raise OSError(errno.EADDRNOTAVAIL, f"{source[:100]!r} is no address of this machine") from error
 
 
@@ -316,18 +321,26 @@ def tls_context(
     Args:
         ca_file, ca_path, ca_data: Authorities to trust in place of the system's: a PEM file, a folder, PEM text or DER.
         cert_file, key_file, key_password: The client's own certificate and key, for servers that want one.
-        verify: "required", or "optional" or "none", which accept any certificate, whoever it names.
+        verify: "required"; "optional", which comes to the same, as every server has a certificate; or "none", which
+            accepts any, whoever it names.
         check_hostname: Whether the certificate has to name the host.
         minimum_version: The oldest protocol version to accept.
 
     Raises:
         OSError: A file cannot be read or does not hold what it should.
     """
-    context = ssl.create_default_context(cafile=ca_file, capath=ca_path, cadata=ca_data)
+    try:
+        context = ssl.create_default_context(cafile=ca_file, capath=ca_path, cadata=ca_data)
+    except (OSError, TypeError, ValueError) as error:
+        raise OSError(f"the authorities to trust cannot be loaded: {error}") from error
     context.minimum_version = minimum_version
-    context.check_hostname = check_hostname and verify == "required"
+    context.check_hostname = check_hostname and verify != "none"
     if verify != "required":
         context.verify_mode = ssl.CERT_OPTIONAL if verify == "optional" else ssl.CERT_NONE
     if cert_file is not None:
-        context.load_cert_chain(cert_file, key_file, key_password)
+        try:
+            # Without any password OpenSSL would ask for one on the terminal, and hold the program up.
+            context.load_cert_chain(cert_file, key_file, key_password or "")
+        except (OSError, ValueError) as error:
+            raise OSError(f"the client's own certificate and key cannot be loaded: {error}") from error
     return context

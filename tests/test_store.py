@@ -167,6 +167,8 @@ class TestCreateStore:
             ("fake://h", {"database": 1, "db": 1}, "option db: is given twice"),
             ("fake://h", {"user": "u", "username": "u"}, "option username: is given twice"),
             ("fake://h", {"password": 12345}, "password: must be a str, not int"),
+            ("fake://h", {"password": 0}, "password: must be a str, not int"),
+            ("fake://h", {"user": False}, "user: must be a str, not bool"),
             ("fake://h/forbidden", {}, "database: forbidden"),
             ("no scheme", {}, "connection string"),
             (None, {}, "url: must be a str, not NoneType"),

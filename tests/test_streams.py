@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +13,12 @@ import pytest
 from anyio import lowlevel
 from anyio.abc import SocketAttribute
 from anyio.streams.tls import TLSStream
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from anystore.streams import NowaitStream, SocketByteStream, open_tcp, open_tls, open_unix, tls_context
 from tests.faultproxy import CERTIFICATES, server_tls
@@ -377,6 +385,15 @@ class TestTLS:
                 await stream.send(b"x")
                 assert await stream.receive() == b"x"
 
+    async def test_whatever_is_checked_needs_the_right_name(self) -> None:
+        """Also where the certificate is optional, as servers call it, since every server has one."""
+        async with tls_echo(server_tls()) as port:
+            context = tls_context(ca_file=CA, verify="optional")
+            with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+                await open_tls(await open_tcp("127.0.0.1", port), context, "example.org")
+            async with await open_tls(await open_tcp("127.0.0.1", port), context, "localhost"):
+                pass
+
     async def test_no_tls_there(self, listener: socket.socket) -> None:
         stream = await open_tcp("127.0.0.1", listener.getsockname()[1])
         theirs, _ = listener.accept()
@@ -406,9 +423,34 @@ class TestTLSContext:
         assert tls_context().verify_mode == ssl.CERT_REQUIRED
         assert tls_context().check_hostname
         assert tls_context(verify="optional").verify_mode == ssl.CERT_OPTIONAL
+        assert tls_context(verify="optional").check_hostname
+        assert not tls_context(verify="optional", check_hostname=False).check_hostname
         assert tls_context(verify="none").verify_mode == ssl.CERT_NONE
         assert not tls_context(verify="none").check_hostname
 
-    def test_a_missing_file(self) -> None:
-        with pytest.raises(OSError):  # noqa: PT011 - the text is the platform's
-            tls_context(ca_file="/no/such/file")
+    @pytest.mark.parametrize(
+        "authorities",
+        [{"ca_file": "/no/such/file"}, {"ca_file": "\0"}, {"ca_data": "none"}, {"ca_data": "é"}],
+    )
+    def test_authorities_that_are_none(self, authorities: dict[str, str]) -> None:
+        with pytest.raises(OSError, match="the authorities to trust cannot be loaded"):
+            tls_context(**authorities)
+
+    @pytest.mark.parametrize("cert_file", ["/no/such/file", "\0", CA])
+    def test_a_certificate_that_is_none(self, cert_file: str) -> None:
+        with pytest.raises(OSError, match="the client's own certificate and key cannot be loaded"):
+            tls_context(cert_file=cert_file, key_file=str(CERTIFICATES / "client.key"))
+
+    def test_a_key_without_its_password(self, tmp_path: Path) -> None:
+        # In a process of its own, as OpenSSL would ask for the password on the terminal.
+        key = load_pem_private_key((CERTIFICATES / "client.key").read_bytes(), None)
+        sealed = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open sesame"))
+        (tmp_path / "client.key").write_bytes(sealed)
+        files = {"cert_file": str(CERTIFICATES / "client.pem"), "key_file": str(tmp_path / "client.key")}
+        tls_context(**files, key_password="open sesame")
+        code = f"from anystore.streams import tls_context; tls_context(**{files!r})"
+        answer = subprocess.run(
+            [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        )
+        assert "the client's own certificate and key cannot be loaded" in answer.stderr
+        assert "pass phrase" not in answer.stderr

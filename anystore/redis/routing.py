@@ -35,6 +35,8 @@ _CONTAINERS: Final = frozenset(name.partition(" ")[0] for name in _ELSEWHERE if 
 
 def normalised(args: Arguments) -> tuple[Any, ...]:
     """A raw command with its name as an upper-case str, and "CONFIG GET" as the two arguments that it is."""
+    if not args:
+        raise InvalidArgument("a command begins with its name")
     name = args[0]
     if isinstance(name, (bytes, bytearray, memoryview)):
         name = bytes(name).decode("utf-8", "replace")

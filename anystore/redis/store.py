@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import string
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from anyio.abc import ByteStream
 
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from anystore.redis.pubsub import PubSub
 
 __all__ = ("RedisStore", "StoreStatistics")
+
+_DIGITS: Final = 9
+"""Of a database's number: more than any server has, and what every one can read."""
+_WORDS: Final = string.ascii_letters + string.digits + string.punctuation + " "
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +78,7 @@ class RedisStore(RemoteStore[S]):
         self.backend = cast(Backend, _NotOpen(self))
         self.link: Link | None = None
         """The connection that subscribers share, while there are any."""
-        prefix = self.namespace.encode(self.encoding)
-        self.names = Namespace(prefix, self.encoding) if prefix else None
+        self.names = _namespace(self.namespace, self.encoding)
         """What prefixes keys and channels; None without a namespace."""
         self.sends_as_given = self.names is None and self.encoding.lower() in ("utf-8", "utf8")
         """Whether commands can be packed as they are given."""
@@ -84,8 +88,8 @@ class RedisStore(RemoteStore[S]):
         return TLSOptions if scheme in ("rediss", "valkeys") else ClientOptions
 
     def check_database(self, database: str) -> None:
-        if not (database.isascii() and database.isdigit()):
-            raise ImproperlyConfigured(f"database {database!r}: must be a number, such as 0")
+        if not (database.isascii() and database.isdigit() and len(database) <= _DIGITS):
+            raise ImproperlyConfigured(f"database {database[:60]!r}: must be a number, such as 0")
 
     @property
     def profile(self) -> Profile:
@@ -154,10 +158,10 @@ class RedisStore(RemoteStore[S]):
         host, port = self.address
         if port is None:
             return await open_unix(host)
-        stream = await open_tcp(host, port)
-        if isinstance(self.options, TLSOptions):
-            return await open_tls(stream, _tls_context(self.options), host)
-        return stream
+        if not isinstance(self.options, TLSOptions):
+            return await open_tcp(host, port)
+        context = _tls_context(self.options)  # anew each time, as files may have been replaced
+        return await open_tls(await open_tcp(host, port), context, host)
 
     async def open_connection(self) -> Connection:
         """Open a connection of its own, outside of the pool's count; close it yourself."""
@@ -223,6 +227,27 @@ class RedisStore(RemoteStore[S]):
     def statistics(self) -> StoreStatistics:
         """Counters of the store's connections at this moment. O(1)."""
         return StoreStatistics(self.shared.statistics(), self.pool.statistics())
+
+
+def _namespace(prefix: str, encoding: str) -> Namespace | None:
+    """What puts the prefix on names. Raises `ImproperlyConfigured` if the encoding cannot write it, or no command."""
+    if not _writes_ascii(encoding):
+        raise ImproperlyConfigured(
+            f"option encoding: {encoding!r} cannot be used; it must write ASCII, of which commands are made, as it is"
+        )
+    try:
+        return Namespace(prefix.encode(encoding), encoding) if prefix else None
+    except UnicodeError as error:
+        raise ImproperlyConfigured(
+            f"option namespace: {prefix[:60]!r} cannot be written in {encoding}"
+        ) from error
+
+
+def _writes_ascii(encoding: str) -> bool:
+    try:
+        return _WORDS.encode(encoding) == _WORDS.encode()
+    except UnicodeError:
+        return False
 
 
 def _tls_context(options: TLSOptions) -> ssl.SSLContext:

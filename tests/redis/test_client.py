@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import encodings
+from pkgutil import iter_modules
 from typing import Any
 
 import anyio
@@ -47,6 +49,8 @@ class TestExecute:
                 await store.execute("multi")
             with pytest.raises(InvalidArgument, match="the command's name"):
                 await store.execute("")
+            with pytest.raises(InvalidArgument, match="a command begins with its name"):
+                await store.execute()
             assert await store.ping()
 
     async def test_unknown_commands_are_the_servers_matter(self, valkey: RealServer) -> None:
@@ -174,6 +178,25 @@ class TestStore:
     def test_a_database_is_a_number(self) -> None:
         with pytest.raises(ImproperlyConfigured, match="database 'x': must be a number, such as 0"):
             store_at("redis://nowhere/x")
+        with pytest.raises(ImproperlyConfigured, match=r"database '1{60}': must be a number"):
+            store_at("redis://nowhere/" + 5000 * "1")
+
+    @pytest.mark.parametrize("encoding", sorted({module.name for module in iter_modules(encodings.__path__)}))
+    def test_an_encoding_can_be_used_or_is_refused(self, encoding: str) -> None:
+        """Commands are ASCII: with one that writes it otherwise, not a single command could be sent."""
+        try:
+            store_at("redis://nowhere", encoding=encoding)
+        except ImproperlyConfigured as error:
+            assert str(error).startswith("option encoding: ")  # noqa: PT017 - most of them are not refused
+        else:
+            assert "SET EX +inf".encode(encoding) == b"SET EX +inf"
+
+    @pytest.mark.parametrize(
+        ("encoding", "namespace"), [("ascii", "é"), ("latin-1", "あ"), ("utf-8", "\udc80")]
+    )
+    def test_a_namespace_that_cannot_be_written(self, encoding: str, namespace: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match=r"namespace: "):
+            store_at("redis://nowhere", encoding=encoding, namespace=namespace)
 
     async def test_closing_while_it_reconnects(self) -> None:
         server = ScriptedServer(GREETING)

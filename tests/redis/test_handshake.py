@@ -19,7 +19,7 @@ from anystore.redis.handshake import Opener, Profile
 from tests.faultproxy import CERTIFICATES, FaultProxy, server_tls
 from tests.redis.scripted import GREETING, ScriptedServer, connected_to
 from tests.redis.test_faults import store_at
-from tests.servers import RealServer, run_server, valkey_binary
+from tests.servers import RealServer, free_port, run_server, valkey_binary
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +137,14 @@ class TestRealServers:
             async with store_at(proxy.dsn, ssl_cert_reqs="none") as store:
                 assert await store.ping()
         assert anyio.current_time() - start < 12
+
+    async def test_files_that_cannot_be_loaded(self) -> None:
+        """Nothing is connected to, so that nothing stays open."""
+        async with FaultProxy(free_port(), tls=server_tls()) as proxy:
+            with pytest.raises(ConnectionFailed, match="the authorities to trust cannot be loaded"):
+                async with store_at(proxy.dsn, ssl_ca_certs="/no/such/file", reconnect_attempts=1):
+                    raise AssertionError("there is no such file")
+            assert proxy.accepted == 0
 
     async def test_unix_sockets(self, valkey: RealServer) -> None:
         async with store_at(f"redis+unix://{valkey.unixsocket}?database=2") as store:
