@@ -326,8 +326,11 @@ class Channels(Generic[S]):
         channel = self.channels.get(self._bare(name))
         if channel is not None:
             # What others publish may have any form.
-            event = message.data if isinstance(message.data, dict) else {"data": message.data}
-            await channel.fire(str(event.get("event", "")), event.get("data"))
+            content = message.data if isinstance(message.data, dict) else {"data": message.data}
+            event = content.get("event")
+            await channel.fire(
+                str(event) if isinstance(event, str | int | float) else "", content.get("data")
+            )
 
     # The status.
 

@@ -125,7 +125,7 @@ class Inbox:
         channel = self._text(parts[-2])
         try:
             data = self._data(parts[-1])
-        except ValueError as error:
+        except Exception as error:  # a protocol's own, too: whoever publishes must not end who reads
             raise PubSubError(f"a message on the channel {channel!r} cannot be decoded: {error}") from error
         message = Message(kind, channel, data, self._text(parts[1]) if kind == "pmessage" else None)
         if self.protocol is None and isinstance(data, (bytes, str)):
@@ -137,7 +137,7 @@ class Inbox:
         return self.text(name) if self._decodes else name
 
     def _data(self, data: Any) -> Any:
-        """The message's value. Raises `ValueError`."""
+        """The message's value. Raises `ValueError`, and what a protocol raises."""
         if self.protocol is not None and isinstance(data, bytes):
             return self.protocol.decode(data)
         if not self._decodes:

@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
 
-from anystore.exceptions import ProtocolError, StoreError
+import anyio
+
+from anystore.exceptions import CommandTimeout, ProtocolError, StoreError
 from anystore.redis.connection import Connection
 from anystore.resp.pack import pack_command
 
@@ -52,7 +54,8 @@ class Monitor:
             print(command["command"])
     ```
 
-    It has a connection of its own, which ends with the block. Whoever reads too slowly is dropped by the server, and
+    It has a connection of its own, which ends with the block. Entering raises `CommandTimeout` or `ConnectionFailed` where
+    there is none, or no answer. Whoever reads too slowly is dropped by the server, and
     gets `ConnectionFailed`. A namespace does not apply: names are shown as they are on the server.
     """
 
@@ -67,12 +70,18 @@ class Monitor:
             # Whatever happens from here on, the connection cannot go to anybody else.
             stack.callback(connection.close)
             connection.write(pack_command(("MONITOR",)))
-            answer = await connection.receive()
+            answer = await self._answer(connection)
             if isinstance(answer, Exception):
                 raise answer
             self._stack = stack.pop_all()
         self._connection = connection
         return self
+
+    async def _answer(self, connection: Connection) -> Any:
+        limit = self._store.profile.command_timeout
+        with anyio.move_on_after(limit):
+            return await connection.receive()
+        raise CommandTimeout(f"no reply within {limit} seconds")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -28,5 +28,8 @@ class Json:
         return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
 
     def decode(self, data: bytes | str) -> Any:
-        """The value of the JSON. Raises `ValueError` for what is no JSON. O(bytes)."""
-        return json.loads(data)
+        """The value of the JSON. Raises `ValueError` for what is no JSON, or nested too deeply. O(bytes)."""
+        try:
+            return json.loads(data)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None

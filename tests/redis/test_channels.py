@@ -272,15 +272,20 @@ class TestEvents:
         await channels.register("test", "*", recorder)
         await channels.connect()
         client = channels.store.client()
-        for text in ("[1]", '{"no": "event"}', '{"event": 5, "data": 6}', "no JSON", '{"event": "e"}'):
+        texts = ["[1]", '{"no": "event"}', '{"event": 5, "data": 6}', "no JSON", "[" * 100_000]
+        # Decoded without trouble, and yet deep enough that to show it may be too much, anywhere in between.
+        texts += [f'{{"event": {"[" * depth}{"]" * depth}, "data": 7}}' for depth in range(800, 1000, 10)]
+        for text in [*texts, '{"event": "e"}']:
             await client.publish("test", text)
-        assert await recorder.wait_for(4) == [
+        await recorder.wait_for_event("e")
+        assert [event for event in recorder.seen if event[2] != 7] == [
             ("test", "", [1]),
             ("test", "", None),
             ("test", "5", 6),
             ("test", "e", None),
         ]
-        assert "channel b'test' cannot be decoded" in caplog.text
+        assert "channel b'test' cannot be decoded: Expecting value" in caplog.text
+        assert "channel b'test' cannot be decoded: it is nested too deeply" in caplog.text
 
     async def test_the_message_as_others_see_it(self, store: RedisStore[bytes]) -> None:
         async with store.pubsub(Json()) as pubsub:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from anystore.exceptions import ConnectionFailed, ProtocolError, StoreError
+from anystore.exceptions import CommandTimeout, ConnectionFailed, ProtocolError, StoreError
 from anystore.redis.monitor import parse_line
 from tests.faultproxy import FaultProxy
 from tests.redis.scripted import GREETING, ScriptedServer, connected_to
@@ -82,6 +82,14 @@ class TestMonitor:
             with pytest.raises(StoreError, match="NOPERM"):
                 async with store.monitor():
                     raise AssertionError("it is refused")
+            assert store.statistics().pool.leased == 0
+
+    async def test_a_server_that_does_not_answer(self) -> None:
+        server = ScriptedServer({**GREETING, "MONITOR": b""})
+        async with store_at("redis://nowhere", command_timeout=0.1, **connected_to(server)) as store:
+            with pytest.raises(CommandTimeout):
+                async with store.monitor():
+                    raise AssertionError("there was no answer")
             assert store.statistics().pool.leased == 0
 
     async def test_an_error_among_the_commands(self) -> None:

@@ -531,6 +531,25 @@ class TestProtocols:
             assert seen == ["nan"]
         assert "no exclamations" in caplog.text
 
+    @pytest.mark.parametrize("failure", [KeyError("k"), RecursionError("deep"), ZeroDivisionError()])
+    async def test_a_protocol_that_fails_in_its_own_way(
+        self, store: RedisStore[bytes], failure: Exception
+    ) -> None:
+        class Failing(Rot13):
+            def decode(self, data: bytes) -> str:
+                if data == b"!":
+                    raise failure
+                return super().decode(data)
+
+        async with store.pubsub(Failing()) as pubsub:
+            await pubsub.subscribe("a")
+            await store.client().publish("a", "!")
+            await pubsub.publish("a", "nan")
+            with pytest.raises(PubSubError, match="channel b'a' cannot be decoded") as caught:
+                await read(pubsub)
+            assert caught.value.__cause__ is failure
+            assert (await read(pubsub)).data == "nan"
+
     async def test_events(self, store: RedisStore[bytes]) -> None:
         async with store.pubsub(Json()) as pubsub:
             await pubsub.subscribe("a")
