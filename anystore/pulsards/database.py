@@ -207,7 +207,11 @@ class Database:
     def replace(self, key: bytes, value: Any, event: bytes, kind: int) -> None:
         """Put a value in the place of the one that `modify` has just returned, and tell. Its time to live stays. O(1)."""
         self.data[key] = value
-        self.changed(key, event, kind)
+        keyspace = self.keyspace
+        if self.watchers or self.blocked or keyspace.touch_watchers or keyspace.notify_classes:
+            self.changed(key, event, kind)
+        else:
+            keyspace.dirty += 1
 
     def _added(self, key: bytes) -> None:
         if self._scan_index is not None:
@@ -338,8 +342,7 @@ class Database:
         self.keyspace.falls_due(when)
         deadlines = self._deadlines
         heapq.heappush(deadlines, (when, key))
-        # Expiries moved again and again leave dead entries behind: once they outnumber the live ones twice,
-        # building the heap anew costs less than they did, so the cost of each stays O(log N).
+        # Expiries that are moved leave dead entries behind: twice as many as live ones are worth a new heap.
         if len(deadlines) > 64 + 3 * len(self.expires):
             self._deadlines = [(moment, name) for name, moment in self.expires.items()]
             heapq.heapify(self._deadlines)
@@ -484,10 +487,7 @@ class Database:
     # Walking
 
     def scan_index(self) -> ScanIndex:
-        """The keys in a form that can be sampled and walked by a cursor while they change.
-
-        Built on the first call in O(N), kept up to date from then on.
-        """
+        """The keys in a form that can be sampled, and walked by a cursor while they change. O(N) at first, then kept."""
         if self._scan_index is None:
             self._scan_index = ScanIndex(self.data)
         return self._scan_index

@@ -45,8 +45,20 @@ class TestRoundTrip:
         assert not parser.partial
         assert parser.buffered == 0
 
+    @given(st.lists(commands, max_size=6))
+    @example([[[b"*"], [b"a"]], [[b"a"], [b"b"]], [[b"*", b"\r\n"], [b"b"]]])
+    @example([[[b"\r\n*"], [b"*"]], [[b"*"], [b"\r\n*3"]], [[b"a"], [b"b"]]])
+    def test_one_parser_for_all_that_comes(self, pipelines: list[list[list[bytes]]]) -> None:
+        """What it has seen of one pipeline, stars in arguments say, decides how it reads the next, and nothing else."""
+        parser = RequestParser()
+        for calls in pipelines:
+            assert parser.feed(b"".join(hiredis.pack_command(tuple(call)) for call in calls)) == calls
+        assert not parser.partial
+
     @given(st.binary(max_size=200))
     @example(b"*1\r\n:1\r\n")
+    @example(b"*1\r\n$4\r\nPING\r\n>1\r\n$1\r\n*\r\n")
+    @example(b"*1\r\n$4\r\nPING\r\n*1\r\n*1\r\n$1\r\na\r\n")
     @example(b"*1\r\n$-1\r\n")
     @example(b"*1\r\n*1\r\n$1\r\na\r\n")
     @example(b"*-1\r\n*0\r\nPING\r\n")
@@ -174,6 +186,16 @@ class TestMalformed:
             tracemalloc.stop()
         assert parser.buffered < 10
         assert peak < 100_000
+
+    def test_nor_do_stars_in_a_value(self) -> None:
+        data = hiredis.pack_command((b"SET", b"key", 3_000_000 * b"*"))
+        parser = RequestParser()
+        tracemalloc.start()
+        try:
+            assert len(parser.feed(data + data)) == 2
+            assert tracemalloc.get_traced_memory()[1] < 30_000_000
+        finally:
+            tracemalloc.stop()
 
     def test_what_arrives_in_pieces_is_counted_as_it_comes(self) -> None:
         parser = RequestParser()
