@@ -63,21 +63,22 @@ async def _save(engine: Engine, job: SaveJob, patience: float = math.inf) -> Non
     """Do a save from its beginning to its end. Cancelled, it is given up, and the file of before stays."""
     storage = engine.storage
     assert storage is not None, "a job was begun with a storage"
-    draft: Draft | None = None
     try:
         job.begin()  # first of all, so that the moment is close to that of the command
-        draft = await _in_thread(patience, storage.draft, engine.config.values["dbfilename"])
+        job.draft = await _in_thread(patience, storage.draft, engine.config.values["dbfilename"])
         often = engine.config.values["rdb-save-incremental-fsync"]
-        await write_image(engine, job, draft, patience, often=often)
+        await write_image(engine, job, job.draft, patience, often=often)
         if job.wanted:
-            await _in_thread(patience, draft.commit)
+            await _in_thread(patience, job.draft.commit)
+        if job.wanted:
             job.succeeded()
     except (OSError, RdbError) as error:
-        job.failed(error)
+        if job.wanted:
+            job.failed(error)
     finally:
         job.abandon()
-        if draft is not None:
-            draft.discard()
+        if job.draft is not None:
+            job.draft.discard()
 
 
 class ImageJob(Protocol):

@@ -21,7 +21,7 @@ from anystore.pulsards.process import ARCHITECTURE_BITS
 
 if TYPE_CHECKING:
     from anystore.pulsards.engine import Engine
-    from anystore.pulsards.persistence.storage import Storage
+    from anystore.pulsards.persistence.storage import Draft, Storage
     from anystore.pulsards.registry import CommandEntry
     from anystore.pulsards.session import Session
 
@@ -53,6 +53,8 @@ class SaveJob:
         self.begun_ns = engine.clock.elapsed_ns()
         #: None until a driver has begun it, between two turns, so that no transaction is cut in two.
         self.snapshot: Snapshot | None = None
+        #: What the driver writes to, once it is open.
+        self.draft: Draft | None = None
         self.dirty = 0
 
     def begin(self) -> Snapshot:
@@ -85,6 +87,9 @@ class SaveJob:
     def _end(self) -> None:
         if self.snapshot is not None:
             self.snapshot.cancel()
+        if self.draft is not None:
+            # A thread may be about to give it the name that a later save is to have.
+            self.draft.withdraw()
         if self._saver.job is self:
             self._saver.job = None
             self._saver.plan()

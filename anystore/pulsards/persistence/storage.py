@@ -12,6 +12,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
+from itertools import count
 from typing import BinaryIO, Final, Protocol
 
 from anystore.pulsards.process import PROCESS_ID
@@ -62,7 +63,13 @@ class Draft(Protocol):
         """Have what is written on disk before returning. Raises `OSError`."""
 
     def commit(self) -> None:
-        """Take the name, at one stroke, with everything on disk. Raises `OSError`; the old file is whole then."""
+        """Take the name, at one stroke, with everything on disk. Raises `OSError`; a whole file has the name then, too."""
+
+    def withdraw(self) -> None:
+        """Have it never take its name, unless it has it by now. Never raises.
+
+        The one method that may be called while another thread is in a different one: its `commit` raises then.
+        """
 
     def discard(self) -> None:
         """Remove what has been written. Never raises; does nothing after `commit`."""
@@ -133,6 +140,7 @@ class DirectoryStorage:
         self.path = os.path.abspath(path)
         os.makedirs(self.path, folder_mode, exist_ok=True)
         self._lock: BinaryIO | None = _take_lock(self.path)
+        self._drafts = count(1)
         try:
             for name in self._all_files():
                 if name.endswith(DRAFT_SUFFIX):
@@ -162,7 +170,8 @@ class DirectoryStorage:
             return None
 
     def draft(self, name: str) -> Draft:
-        return _DraftFile(self._full(name))
+        # Each has a file of its own: one that was given up may still be written while the next one is.
+        return _DraftFile(self._full(name), next(self._drafts))
 
     def append(self, name: str) -> Appending:
         return _AppendFile(self._full(name))
@@ -221,11 +230,11 @@ class _ReadFile:
 
 
 class _DraftFile:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, number: int) -> None:
         self._path = path
-        self._draft = path + DRAFT_SUFFIX
+        self._draft = f"{path}.{number}{DRAFT_SUFFIX}"
         self._file = open(self._draft, "wb", buffering=0)  # noqa: SIM115 - it is written on from call to call
-        self._ended = False
+        self._withdrawn = False
 
     def write(self, data: bytes) -> None:
         _write_all(self._file, data)
@@ -236,17 +245,22 @@ class _DraftFile:
     def commit(self) -> None:
         self.sync()
         self._file.close()
+        if self._withdrawn:
+            raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED), self._path)
         os.replace(self._draft, self._path)
-        self._ended = True
         _sync_folder(os.path.dirname(self._path))
 
+    def withdraw(self) -> None:
+        # Without the file `commit` can give nobody its name. Where files that are open cannot be removed, on Windows,
+        # it has not closed it yet, and will look.
+        self._withdrawn = True
+        with contextlib.suppress(OSError):
+            os.unlink(self._draft)
+
     def discard(self) -> None:
-        if not self._ended:
-            self._ended = True
-            with contextlib.suppress(OSError):
-                self._file.close()
-            with contextlib.suppress(OSError):
-                os.unlink(self._draft)
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self.withdraw()
 
 
 class _AppendFile:

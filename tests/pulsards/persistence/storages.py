@@ -118,6 +118,9 @@ class FakeDraft:
         self._storage.files[self._name] = self._storage.files.pop(self._draft)
         self._storage.step("sync folder")
 
+    def withdraw(self) -> None:
+        self.discard()
+
     def discard(self) -> None:
         self._storage.files.pop(self._draft, None)
 

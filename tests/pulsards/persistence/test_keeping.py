@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -204,6 +205,42 @@ class TestBackgroundSaves:
             client.execute("BGSAVE")
             await until(lambda: server.engine.saver.job is None)
             assert client.execute("SET", "a", 3) == b"OK"
+
+    @pytest.mark.parametrize("step", ["fsync", "replace", "_write_all"])
+    @pytest.mark.parametrize("ends", [("FLUSHALL",), ("BGSAVE CANCEL", "SAVE"), ("SHUTDOWN SAVE",)])
+    async def test_one_that_is_given_up_while_the_disk_is_slow_leaves_the_later_one_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, ends: tuple[str, ...]
+    ) -> None:
+        holder: Any = storage_module if step == "_write_all" else storage_module.os
+        reached, released = threading.Event(), threading.Event()
+        plain = getattr(holder, step)
+
+        def slow(*args: object) -> object:
+            if threading.current_thread() is not threading.main_thread():
+                reached.set()
+                assert released.wait(20)
+            return plain(*args)
+
+        async with PulsarDS([], dir=str(tmp_path), save="3600 1000000") as server:
+            client = client_of(server)
+            for number in range(1000):
+                client.execute("SET", f"k{number}", "early")
+            with monkeypatch.context() as patch:
+                patch.setattr(holder, step, slow)
+                client.execute("BGSAVE")
+                await until(reached.is_set)
+                client.execute("SET", "k1", "late")
+                for command in ends:
+                    client.execute(*command.split())
+                expected = client.execute("DBSIZE"), client.execute("GET", "k1")
+                released.set()
+            client.execute("CONFIG", "SET", "save", "")  # the stop is to save nothing more
+        assert server.engine.saver.succeeded
+        assert server.engine.saver.changes == 0
+        assert sorted(os.listdir(tmp_path)) == ["dump.rdb", LOCK_NAME]
+        async with PulsarDS([], dir=str(tmp_path), save="") as server:
+            client = client_of(server)
+            assert (client.execute("DBSIZE"), client.execute("GET", "k1")) == expected
 
 
 class TestOneServerADirectory:

@@ -128,6 +128,49 @@ class TestDrafts:
         draft.discard()
         assert storage.names() == [LOCK_NAME]
 
+    def test_two_of_one_name_know_nothing_of_each_other(
+        self, storage: DirectoryStorage, tmp_path: Path
+    ) -> None:
+        first, second = storage.draft("f"), storage.draft("f")
+        first.write(b"first")
+        second.write(b"2nd")
+        second.commit()
+        first.write(b" of all")
+        assert (tmp_path / "f").read_bytes() == b"2nd"
+        first.commit()
+        assert (tmp_path / "f").read_bytes() == b"first of all"
+        assert storage.names() == ["f", LOCK_NAME]
+
+    @pytest.mark.parametrize("step", ["fsync", "replace"])
+    def test_one_that_is_withdrawn_while_it_is_committed_has_not_taken_its_name(
+        self, storage: DirectoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        (tmp_path / "f").write_bytes(b"old")
+        draft = storage.draft("f")
+        draft.write(b"new")
+        plain = getattr(os, step)
+
+        def meanwhile(*args: object) -> None:
+            draft.withdraw()
+            plain(*args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storage_module.os, step, meanwhile)
+            with pytest.raises(OSError, match=r"anceled|No such file"):
+                draft.commit()
+        draft.discard()
+        assert (tmp_path / "f").read_bytes() == b"old"
+        assert storage.names() == ["f", LOCK_NAME]
+
+    def test_withdrawing_comes_too_late_for_one_that_has_its_name(
+        self, storage: DirectoryStorage, tmp_path: Path
+    ) -> None:
+        draft = storage.draft("f")
+        draft.write(b"new")
+        draft.commit()
+        draft.withdraw()
+        assert (tmp_path / "f").read_bytes() == b"new"
+
     def test_what_a_disk_takes_in_part_is_written_on(
         self, storage: DirectoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

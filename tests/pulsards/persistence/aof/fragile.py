@@ -131,6 +131,9 @@ class DraftFile:
             if name.rpartition("/")[0] == folder and not name.endswith(DRAFT_SUFFIX):
                 storage.durable.setdefault(name, b"")
 
+    def withdraw(self) -> None:
+        self.discard()
+
     def discard(self) -> None:
         self._storage.files.pop(self._name + DRAFT_SUFFIX, None)
 
