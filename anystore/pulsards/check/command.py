@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from anystore.pulsards.check.contents import Contents, shown
-from anystore.pulsards.check.log import RDB_MAGIC, Permit, check_log_file, check_manifest
+from anystore.pulsards.check.log import Permit, check_log_file, check_manifest
 from anystore.pulsards.check.progress import ProgressBar
-from anystore.pulsards.persistence.rdb import FileReader, RdbError
+from anystore.pulsards.persistence.rdb import MAGICS, FileReader, RdbError
 
 USAGE: Final = """\
 usage: pulsards check [--fix [--yes]] FILE|DIR ...
@@ -76,12 +76,13 @@ def check(path: Path, out: TextIO, terminal: TextIO, permit: Permit | None = Non
             magic = file.read(6)
         if magic[:1] in (b"*", b"#") or path.suffix == ".aof":
             return check_log_file(path, out, terminal, permit)
-        if magic.startswith(RDB_MAGIC):
+        if magic.startswith(MAGICS):
             return check_rdb(path, out, terminal)
     except BrokenPipeError:
         raise  # it is not about the file
     except OSError as error:
-        print(f"{path}: cannot be read: {error.strerror}", file=out)
+        what = "read" if permit is None else "read, or repaired"
+        print(f"{path}: cannot be {what}: {error.strerror}", file=out)
         return False
     print(
         f"{path}: not a file of data: it begins with neither REDIS nor VALKEY, nor as an append-only file",

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
 
 from anystore.pulsards.check.contents import Contents, shown
 from anystore.pulsards.check.progress import ProgressBar
+from anystore.pulsards.commands import load as load_commands
+from anystore.pulsards.effects.newer import in_known_words
+from anystore.pulsards.errors import CommandError
 from anystore.pulsards.persistence.aof.manifest import Manifest, ManifestError, parse_manifest
 from anystore.pulsards.persistence.aof.records import AofError, Record, RecordReader
-from anystore.pulsards.persistence.rdb import End, FileReader, RdbError
-from anystore.pulsards.persistence.storage import LOCK_NAME, DirectoryInUse, DirectoryStorage
+from anystore.pulsards.persistence.rdb import MAGICS, End, FileReader, RdbError
+from anystore.pulsards.persistence.storage import (
+    DRAFT_SUFFIX,
+    LOCK_NAME,
+    DirectoryInUse,
+    DirectoryStorage,
+    sync_folder,
+)
+from anystore.pulsards.registry import build_table, resolve
 
-RDB_MAGIC: Final = (b"REDIS", b"VALKEY")
 #: What the end of a name says of a part that is no longer one, because it followed what was cut off.
 CUT_OFF: Final = ".cut-off"
 _PIECE: Final = 1 << 18
@@ -31,14 +43,17 @@ class _Scan:
         self.size = path.stat().st_size
         self.valid = 0
         self.damage: str | None = None
+        self.damaged_at = 0
         #: The image that the file begins with.
         self.image: Contents | None = None
         #: Whether what is wrong is in the image, of which no part can be used.
         self.is_in_image = False
         self.commands: dict[bytes, int] = {}
         self.units = 0
-        self.timestamps: list[int] = []
+        self.timestamp: int | None = None
         self._unit_began: int | None = None
+        load_commands()
+        self._table = build_table()
         progress = ProgressBar(terminal, self.size)
         try:
             self._read(path, progress)
@@ -53,29 +68,36 @@ class _Scan:
     def fault(self) -> str:
         """What is wrong, and where."""
         if self.damage is not None:
-            return f"damaged at byte {self.valid:,} of {self.size:,}: {self.damage}"
+            within = (
+                f", in a transaction that begins at byte {self.valid:,}"
+                if self._unit_began is not None
+                else ""
+            )
+            return f"damaged at byte {self.damaged_at:,} of {self.size:,}: {self.damage}{within}"
         return f"cut short: {self.valid:,} of {self.size:,} bytes are whole"
 
     def _read(self, path: Path, progress: ProgressBar) -> None:
         with path.open("rb") as file:
             reader = RecordReader()
             try:
-                if file.read(6).startswith(RDB_MAGIC):
-                    file.seek(0)
+                # A few letters of an image are an image cut short, and no records.
+                begin = file.read(6)
+                file.seek(0)
+                if begin.startswith(MAGICS) or (begin and any(magic.startswith(begin) for magic in MAGICS)):
                     rest = self._read_image(iter(lambda: file.read(_PIECE), b""))
                     reader = RecordReader(self.valid)
                     self._take(reader, reader.feed(rest))
-                else:
-                    file.seek(0)
                 while piece := file.read(_PIECE):
                     self._take(reader, reader.feed(piece))
                     progress.show(file.tell())
                 records, _ = reader.finish()
                 self._take(reader, records)
             except AofError as error:
-                self.valid, self.damage = error.offset, error.reason
+                self.valid = self.damaged_at = error.offset
+                self.damage = error.reason
             except RdbError as error:
-                self.valid, self.damage, self.is_in_image = error.offset or 0, error.reason, True
+                self.valid = self.damaged_at = error.offset or 0
+                self.damage, self.is_in_image = error.reason, True
         if self._unit_began is not None:
             # A transaction without its end is cut off with whatever follows its beginning.
             self.valid = self._unit_began
@@ -106,20 +128,33 @@ class _Scan:
                     raise AofError(start, "an EXEC without a MULTI")
                 self._unit_began = None
                 self.units += 1
-            elif name != b"select":
+            elif name == b"select":
+                # How many there are is the server's own affair.
+                if len(arguments) != 2 or not arguments[1].isdigit():
+                    raise AofError(start, "a SELECT that names no database")
+            else:
+                self._resolve(start, arguments)
                 self.commands[name] = self.commands.get(name, 0) + 1
             start = end
         self.valid = reader.offset
-        if reader.timestamp is not None:
-            self.timestamps = [*self.timestamps[:1], reader.timestamp]
+        self.timestamp = reader.timestamp
+
+    def _resolve(self, offset: int, arguments: list[bytes]) -> None:
+        """A server refuses a log with a command that it cannot run. Raises `AofError`."""
+        try:
+            resolve(self._table, arguments)
+        except CommandError as error:
+            if in_known_words(arguments) is None:
+                reason = error.message.removeprefix(b"ERR ").decode("utf-8", "replace")
+                raise AofError(offset, f"a command that cannot be run: {reason}") from None
 
     def report(self) -> Iterator[str]:
         """Lines that say what is in the file."""
         if self.image is not None:
             yield f"an RDB image: {self.image.keys:,} keys"
             yield from self.image.report()
-        if self.timestamps:
-            yield f"  written until {self.timestamps[-1]} (seconds since 1970)"
+        if self.timestamp is not None:
+            yield f"  written until {self.timestamp} (seconds since 1970)"
         if self.units:
             yield f"  transactions: {self.units:,}"
         ordered = sorted(self.commands.items(), key=lambda item: (-item[1], item[0]))
@@ -160,10 +195,9 @@ def check_manifest(path: Path, out: TextIO, terminal: TextIO, permit: Permit | N
         scan = _told(file, out, terminal)
         if scan.is_sound:
             continue
-        if permit is None or not _repair(file, scan, out, permit):
-            return False
-        _take_out(path, manifest, position + 1, out)
-        break
+        # They go first: were they still named behind a part that is cut off, a server would carry them out.
+        take_out = partial(_take_out, path, manifest, position + 1, out)
+        return permit is not None and _repair(file, scan, out, permit, take_out)
     return True
 
 
@@ -176,7 +210,10 @@ def _told(path: Path, out: TextIO, terminal: TextIO) -> _Scan:
     return scan
 
 
-def _repair(path: Path, scan: _Scan, out: TextIO, permit: Permit) -> bool:
+def _repair(
+    path: Path, scan: _Scan, out: TextIO, permit: Permit, take_out: Callable[[], None] | None = None
+) -> bool:
+    """Cut a file off where its scan says, once `take_out` has seen to what follows it; whether it is sound now."""
     if scan.is_in_image:
         print(f"{path}: an image cannot be cut: nothing of it can be used", file=out)
         return False
@@ -185,20 +222,20 @@ def _repair(path: Path, scan: _Scan, out: TextIO, permit: Permit) -> bool:
         f"Cut {path} off at byte {scan.valid:,}? Its last {lost:,} bytes are lost, and what follows them."
     ):
         return False
-    held = []
-    try:
-        # A server that has the directory would go on writing behind the cut.
-        for folder in (path.resolve().parent, path.resolve().parent.parent):
-            if (folder / LOCK_NAME).exists():
-                held.append(DirectoryStorage(str(folder)))
+    with ExitStack() as held:
+        try:
+            # A server that has the directory would go on writing behind the cut.
+            for folder in (path.resolve().parent, path.resolve().parent.parent):
+                if (folder / LOCK_NAME).exists():
+                    held.enter_context(closing(DirectoryStorage(str(folder))))
+        except DirectoryInUse as error:
+            print(f"{path}: nothing is changed: {error}", file=out)
+            return False
+        if take_out is not None:
+            take_out()
         with path.open("r+b") as file:
             file.truncate(scan.valid)
-    except DirectoryInUse as error:
-        print(f"{path}: nothing is changed: {error}", file=out)
-        return False
-    finally:
-        for storage in held:
-            storage.close()
+            os.fsync(file.fileno())
     print(f"{path}: cut off at byte {scan.valid:,}", file=out)
     return True
 
@@ -209,9 +246,13 @@ def _take_out(path: Path, manifest: Manifest, kept: int, out: TextIO) -> None:
     if not removed:
         return
     increments = tuple(part for part in manifest.increments if part not in removed)
-    draft = path.with_name(path.name + ".new")
-    draft.write_bytes(Manifest(manifest.base, increments, manifest.history).format())
+    draft = path.with_name(path.name + DRAFT_SUFFIX)
+    with draft.open("wb") as new:
+        new.write(Manifest(manifest.base, increments, manifest.history).format())
+        new.flush()
+        os.fsync(new.fileno())
     draft.replace(path)
+    sync_folder(str(path.parent))
     for part in removed:
         file = path.parent / part.name
         if file.exists():

@@ -196,11 +196,11 @@ class DirectoryStorage:
 
     def rename(self, name: str, new: str) -> None:
         os.replace(self._full(name), self._full(new))
-        _sync_folder(os.path.dirname(self._full(new)))
+        sync_folder(os.path.dirname(self._full(new)))
 
     def make_folder(self, name: str) -> None:
         os.makedirs(self._full(name), exist_ok=True)
-        _sync_folder(os.path.dirname(self._full(name)))
+        sync_folder(os.path.dirname(self._full(name)))
 
     def note_address(self, address: str) -> None:
         if self._lock is not None:
@@ -248,7 +248,7 @@ class _DraftFile:
         if self._withdrawn:
             raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED), self._path)
         os.replace(self._draft, self._path)
-        _sync_folder(os.path.dirname(self._path))
+        sync_folder(os.path.dirname(self._path))
 
     def withdraw(self) -> None:
         # Without the file `commit` can give nobody its name. Where files that are open cannot be removed, on Windows,
@@ -300,7 +300,7 @@ def _write_all(file: BinaryIO, data: bytes) -> None:
             view = view[written:]
 
 
-def _sync_folder(path: str) -> None:
+def sync_folder(path: str) -> None:
     """Have the names in a folder on disk. Windows does that by itself, and cannot open folders."""
     if os.name == "nt":
         return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from anystore.pulsards.__main__ import main
 from anystore.pulsards.check.command import check
 from anystore.pulsards.check.log import CUT_OFF
+from anystore.pulsards.persistence.aof import LogError
 from anystore.pulsards.persistence.storage import DirectoryStorage
 from tests.pulsards.peers import Argument
 from tests.pulsards.persistence.aof.logged import Logged
@@ -133,6 +136,62 @@ class TestLogs:
         following = data / "appendonlydir" / f"appendonly.aof.3.incr.aof{CUT_OFF}"
         assert b"INCR" in following.read_bytes()
         assert loaded(data, "key", "old") == [None, b"1"]
+
+    @pytest.mark.parametrize("call", ["replace", "fsync"])
+    def test_where_the_disk_breaks_in_between_nothing_is_loaded_with_a_hole(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        part = data / "appendonlydir" / "appendonly.aof.2.incr.aof"
+        part.write_bytes(part.read_bytes()[:-2])
+
+        def broken(*args: object) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, broken)
+            sound, text = said(data, permitted=True)
+        assert not sound
+        assert "cannot be read, or repaired: Input/output error" in text
+        with pytest.raises(LogError, match="follows it"):
+            loaded(data, "key")
+        assert said(data, permitted=True)[0]
+        assert loaded(data, "key", "old") == [None, b"1"]
+
+    @pytest.mark.parametrize("damage", [("SEX", "key", 1), ("SET", "key"), ("SELECT", "x")])
+    @pytest.mark.parametrize("in_transaction", [False, True])
+    def test_what_a_server_refuses_is_cut_off(
+        self, data: Path, damage: tuple[Argument, ...], in_transaction: bool
+    ) -> None:
+        part = data / "appendonlydir" / "appendonly.aof.3.incr.aof"
+        start = part.stat().st_size
+        commands = [("MULTI",), damage, ("EXEC",)] if in_transaction else [damage]
+        with part.open("ab") as file:
+            file.write(packed(*commands, ("SET", "after", 1)))
+        at = start + len(packed(("MULTI",))) * in_transaction
+        with pytest.raises(LogError, match=f"is damaged at byte {at}:"):
+            loaded(data, "key")
+        assert f"damaged at byte {at} of" in said(data)[1]
+        sound, text = said(data, permitted=True)
+        assert sound
+        assert f"cut off at byte {start}" in text
+        assert loaded(data, "key", "after") == [b"2", None]
+
+    def test_what_only_later_versions_say_is_sound(self, data: Path) -> None:
+        part = data / "appendonlydir" / "appendonly.aof.3.incr.aof"
+        with part.open("ab") as file:
+            file.write(packed(("DELEX", "key")))
+        assert said(data)[0]
+        assert loaded(data, "key", "old") == [None, b"1"]
+
+    @pytest.mark.parametrize("length", [1, 3, 5])
+    def test_the_first_letters_of_an_image_are_an_image_that_cannot_be_repaired(
+        self, data: Path, length: int
+    ) -> None:
+        part = data / "appendonlydir" / "appendonly.aof.2.base.rdb"
+        part.write_bytes(part.read_bytes()[:length])
+        sound, text = said(data, permitted=True)
+        assert not sound
+        assert "an image cannot be cut" in text
 
     def test_nothing_is_repaired_under_a_running_server(self, data: Path) -> None:
         part = data / "appendonlydir" / "appendonly.aof.3.incr.aof"

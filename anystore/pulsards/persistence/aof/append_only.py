@@ -257,9 +257,15 @@ class AppendOnly:
             self.fail_rewrite(None)
         self.rewrite_scheduled = False
         self._left = None
-        if self.state == ON and self.log.flush():
-            with contextlib.suppress(OSError):
-                self._left = self._marks(self._folder())
+        if self.state == ON:
+            if self.log.flush():
+                with contextlib.suppress(OSError):
+                    self._left = self._marks(self._folder())
+            else:
+                logger.error(
+                    "the append-only log ends without its last %d bytes, which cannot be written: %s",
+                    *(self.log.waiting, self.log.problem),
+                )
         self._engine.propagation.remove_sink(self.log.append)
         self.state = OFF
         self.log.close()

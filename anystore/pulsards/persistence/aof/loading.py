@@ -72,10 +72,12 @@ class LogLoading:
                 yield
             return replayer.finish()
         except AofError as error:
+            remedy = error.remedy or (
+                f"Make a copy of the folder; then `pulsards check --fix {self.folder.manifest_path}` cuts the file off "
+                "there, and what follows is lost"
+            )
             raise LogError(
-                f"{name} is damaged at byte {error.offset}: {error.reason}. Nothing has been changed. Make a copy of the "
-                f"folder; then `pulsards check --fix {self.folder.manifest_path}` cuts the file off there, and what "
-                "follows is lost"
+                f"{name} is damaged at byte {error.offset}: {error.reason}. Nothing has been changed. {remedy}"
             ) from error
         finally:
             reading.close()

@@ -34,12 +34,16 @@ Record = tuple[int, list[bytes]]
 
 
 class AofError(Exception):
-    """A file that is damaged: the offset of the first record that cannot be gone by, in bytes, and what is wrong."""
+    """A file that cannot be gone by: the offset of the first record that is to blame, in bytes, and what is wrong.
 
-    def __init__(self, offset: int, reason: str) -> None:
+    `remedy` is what to do about it, where that is anything but to cut the file off there.
+    """
+
+    def __init__(self, offset: int, reason: str, remedy: str = "") -> None:
         super().__init__(f"at byte {offset}: {reason}")
         self.offset = offset
         self.reason = reason
+        self.remedy = remedy
 
 
 class _Incomplete(Exception):

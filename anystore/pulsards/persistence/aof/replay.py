@@ -17,7 +17,7 @@ from anystore.pulsards.errors import CommandError, printable
 from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.persistence.aof.records import AofError, Record, RecordReader
 from anystore.pulsards.persistence.place import Place, place_in_annotation
-from anystore.pulsards.persistence.rdb import End, FileReader, Loader, RdbError
+from anystore.pulsards.persistence.rdb import MAGICS, End, FileReader, Loader, RdbError
 from anystore.resp.types import ErrorReply
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("anystore.pulsards")
 
-#: How an RDB file begins: Redis' own, and Valkey's from version 9 on. A record never begins so.
-RDB_MAGIC: Final = (b"REDIS", b"VALKEY")
 #: Commands that did nothing but give an error are named in the log up to this number, and counted from there on.
 _ERRORS_SHOWN: Final = 10
 
@@ -64,8 +62,8 @@ class Replayer:
         self._records: RecordReader | None = None
         self._applier = Applier(engine)
         self._database = 0
-        #: The commands since MULTI, with their database; None outside.
-        self._unit: list[tuple[int, list[bytes]]] | None = None
+        #: The commands since MULTI, with where they begin and their database; None outside.
+        self._unit: list[tuple[int, int, list[bytes]]] | None = None
         self._valid = 0
         self._size = 0
         self._commands = 0
@@ -79,11 +77,11 @@ class Replayer:
             return
         if self._image is None:
             data = self._head + data
-            if any(len(data) < len(magic) and magic.startswith(data) for magic in RDB_MAGIC):
+            if any(len(data) < len(magic) and magic.startswith(data) for magic in MAGICS):
                 self._head = data
                 return
             self._head = b""
-            if not data.startswith(RDB_MAGIC):
+            if not data.startswith(MAGICS):
                 self._records = self._new_reader(0)
                 self._run(self._records.feed(data))
                 return
@@ -105,17 +103,18 @@ class Replayer:
                     return
                 self._loader.take(event)
         except RdbError as error:
-            offset = image.offset if error.offset is None else error.offset
-            raise AofError(offset, f"in the RDB image: {error.reason}") from error
+            raise _image_error(image, error) from error
 
     def finish(self) -> Replayed:
         """The file has ended: run what is left, and tell how far it was gone by. Raises `AofError`."""
-        if self._image is not None and self._records is None:
+        if self._records is None and self._size:
+            image = FileReader() if self._image is None else self._image
             try:
-                self._image.finish()
+                # Some of the letters that an image begins with are an image cut short: no record begins so.
+                list(image.feed(self._head))
+                image.finish()
             except RdbError as error:
-                offset = self._image.offset if error.offset is None else error.offset
-                raise AofError(offset, f"in the RDB image: {error.reason}") from error
+                raise _image_error(image, error) from error
         timestamp = place = None
         if self._records is not None:
             records, _ = self._records.finish()
@@ -146,12 +145,12 @@ class Replayer:
                 if self._unit is None:
                     raise AofError(start, "an EXEC without a MULTI")
                 unit, self._unit = self._unit, None
-                for database, command in unit:
-                    self._apply(start, database, command)
+                for begin, database, command in unit:
+                    self._apply(begin, database, command)
             elif name == b"select":
                 self._database = self._selected(start, arguments)
             elif self._unit is not None:
-                self._unit.append((self._database, arguments))
+                self._unit.append((start, self._database, arguments))
             else:
                 self._apply(start, self._database, arguments)
             start = end
@@ -163,7 +162,8 @@ class Replayer:
         if index is None or not 0 <= index < len(self._engine.keyspace.databases):
             shown = printable(b" ".join(arguments[1:])).decode("utf-8", "replace")
             count = len(self._engine.keyspace.databases)
-            raise AofError(offset, f"there is no database {shown!r}: the directive databases says {count}")
+            reason = f"there is no database {shown!r}: the directive databases says {count}"
+            raise AofError(offset, reason, "" if index is None or index < 0 else "Set databases higher")
         return index
 
     def _apply(self, offset: int, database: int, arguments: list[bytes]) -> None:
@@ -185,3 +185,12 @@ class Replayer:
                 self._records.offset if self._records is not None else offset,
                 reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply,
             )
+
+
+def _image_error(image: FileReader, error: RdbError) -> AofError:
+    offset = image.offset if error.offset is None else error.offset
+    return AofError(
+        offset,
+        f"in the RDB image: {error.reason}",
+        "No part of an image can be used alone: take the folder from a copy, or the data from a replica",
+    )

@@ -11,6 +11,7 @@ from anystore.pulsards.persistence.rdb.events import (
     Sizes,
     Skipped,
 )
+from anystore.pulsards.persistence.rdb.file_format import MAGICS
 from anystore.pulsards.persistence.rdb.file_reader import FileReader
 from anystore.pulsards.persistence.rdb.file_writer import FileWriter, LargeEntry, lowest_version
 from anystore.pulsards.persistence.rdb.large_values import is_large
@@ -26,6 +27,7 @@ from anystore.pulsards.persistence.rdb.types import (
 )
 
 __all__ = (
+    "MAGICS",
     "RDB_VERSION",
     "Aux",
     "End",

@@ -9,6 +9,8 @@ from typing import Final
 MAGIC_BYTES: Final = 9
 REDIS_MAGIC: Final = b"REDIS"
 VALKEY_MAGIC: Final = b"VALKEY"
+#: How an RDB file begins: Redis' own, and Valkey's from version 9 on.
+MAGICS: Final = (REDIS_MAGIC, VALKEY_MAGIC)
 
 #: The last version of Redis' numbering that is understood (8.10); Valkey's own begins at 80.
 LAST_REDIS_VERSION: Final = 15

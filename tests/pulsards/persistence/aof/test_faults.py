@@ -172,6 +172,29 @@ class TestTornEnds:
         with pytest.raises(LogError, match=message):
             Logged(storage.after_death())
 
+    @pytest.mark.parametrize("length", [1, 50])
+    def test_a_damaged_base_is_refused_and_cutting_it_is_no_way_out(self, length: int) -> None:
+        storage = FragileStorage()
+        Writer(Logged(storage, appendfsync="always")).write()
+        base = "appendonlydir/appendonly.aof.1.base.rdb"
+        del storage.files[base][length:], storage.files[INCREMENT][:]
+        with pytest.raises(
+            LogError, match=r"in the RDB image: .*from a copy, or the data from a replica"
+        ) as refused:
+            Logged(storage.after_death())
+        assert "--fix" not in str(refused.value)
+
+    def test_more_databases_than_there_are_name_the_directive(self) -> None:
+        storage = FragileStorage()
+        logged = Logged(storage, appendfsync="always", databases="20")
+        logged.execute("SELECT", 19)
+        logged.execute("SET", "a", 1)
+        with pytest.raises(
+            LogError, match=r"no database '19': .*databases says 16.*Set databases higher"
+        ) as refused:
+            Logged(storage.after_death())
+        assert "--fix" not in str(refused.value)
+
     def test_a_cut_file_with_others_behind_it_is_refused_unless_they_are_empty(self) -> None:
         storage = FragileStorage()
         logged = Logged(storage, appendfsync="always")

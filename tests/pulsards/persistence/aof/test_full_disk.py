@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -89,6 +90,26 @@ def test_a_full_disk_has_writes_refused_until_there_is_room_and_loses_nothing(di
     again = Logged(disk.restart())
     assert again.execute("MGET", "before", "during", "refused", "after") == [LARGE, LARGE, None, LARGE]
     again.append_only.log.close()
+
+
+def test_what_the_end_of_a_server_loses_on_a_full_disk_is_told(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With `everysec` a change may be acknowledged before its bytes turn out to have no room."""
+    logged = Logged(disk.storage, appendfsync="everysec")
+    disk.fill()
+    assert logged.execute("SET", "during", LARGE) == b"OK"
+    assert logged.execute("SET", "refused", "value")[1].startswith(REFUSAL)
+    logged.append_only.stop()
+    lost = re.compile(r"ends without its last (\d+) bytes, .*No space left on device")
+    (found,) = [match for match in map(lost.search, caplog.messages) if match]
+    assert int(found[1]) > len(LARGE)
+    disk.free()
+    again = Logged(disk.restart())
+    assert again.execute("GET", "during") is None
+    caplog.clear()
+    again.append_only.stop()
+    assert caplog.messages == []
 
 
 def test_a_server_that_ends_on_a_full_disk_has_all_that_was_acknowledged(disk: Disk) -> None:

@@ -127,10 +127,9 @@ class TestImages:
         client = EngineClient()
         for length in range(1, len(image)):
             client.engine.keyspace.flush_all()
-            with pytest.raises(AofError):
-                if not replay(client, image[:length]).valid:
-                    # A few bytes that may be the beginning of one are no record either.
-                    raise AofError(0, "nothing is valid")
+            for size in (1, length):
+                with pytest.raises(AofError, match="in the RDB image"):
+                    replay(client, image[:length], size)
 
     def test_one_that_is_damaged_is_refused_with_the_offset(self) -> None:
         image = bytearray(an_image())
@@ -158,6 +157,12 @@ class TestRefused:
             replay(client, before + packed(*commands, ("SET", "after", 1)))
         assert refused.value.offset == len(before)
         assert client.execute("KEYS", "*") == [b"before"]
+
+    def test_within_a_transaction_too(self) -> None:
+        before = packed(("MULTI",), ("SET", "before", 1))
+        with pytest.raises(AofError, match="unknown command") as refused:
+            replay(EngineClient(), before + packed(("NOSUCH", "a"), ("EXEC",)))
+        assert refused.value.offset == len(before)
 
     def test_a_multi_within_a_multi(self) -> None:
         with pytest.raises(AofError, match="within a MULTI"):
