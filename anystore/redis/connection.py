@@ -33,7 +33,7 @@ from anyio.lowlevel import checkpoint
 from anystore.backend import Waiter, current_backend
 from anystore.exceptions import CommandTimeout, ProtocolError
 from anystore.redis.at_once import AtOnce
-from anystore.redis.distribution import Distribution
+from anystore.redis.distribution import Distribution, bytes_next
 from anystore.redis.entries import (
     STREAM_ERRORS,
     Baton,
@@ -60,8 +60,6 @@ Spawn: TypeAlias = Callable[..., Any]
 
 IN_FLIGHT: Final = 16_384
 """Requests that may wait for a reply at a time: far more than keep a server busy, and bounded memory."""
-MORE_BYTES: Final = 4 * RECEIVE_BYTES
-"""How much is received at once of a large reply; more gave nothing."""
 HEALTH_SECONDS: Final = 5.0
 """How long the answer to the PING of a health check may take."""
 PING: Final = b"*1\r\n$4\r\nPING\r\n"
@@ -290,7 +288,7 @@ class Connection(AtOnce, Reception):
             self._hand_on()
         elif self._for_room and len(self._fifo) < IN_FLIGHT:
             self._make_room()
-        return MORE_BYTES if isinstance(data, bytes) and len(data) >= RECEIVE_BYTES else RECEIVE_BYTES
+        return bytes_next(data)
 
     async def read_for_all(self, waiter: Waiter) -> Any:
         """Read and give out replies until `waiter` has its own, then hand the reading on."""
@@ -318,8 +316,7 @@ class Connection(AtOnce, Reception):
                 except anyio.WouldBlock:  # interrupted: a time limit has passed
                     continue
                 parser.feed(data)
-                if len(data) == size:
-                    size = MORE_BYTES  # there is much to come, so with fewer calls
+                size = bytes_next(data)
                 self._received += 1
             self._more = give_out()
             if self._for_room and len(self._fifo) < IN_FLIGHT:

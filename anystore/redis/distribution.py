@@ -16,11 +16,15 @@ from anystore.exceptions import ProtocolError, ResponseError
 from anystore.redis.entries import Bundle, Entry
 from anystore.redis.outgoing import Part
 from anystore.resp.replies import NOT_ENOUGH, PushNotification, ReplyParser
+from anystore.streams import RECEIVE_BYTES
 
-__all__ = ("Distribution",)
+__all__ = ("Distribution", "bytes_next")
 
 REPLIES_A_TURN: Final = 1_000
 """Replies to give out before other tasks get their turn: a millisecond's work at most."""
+MORE_BYTES: Final = 4 * RECEIVE_BYTES
+"""How much is received at once of a large string; more gave nothing."""
+_END_BYTES: Final = 1024
 
 _logger = logging.getLogger("anystore.redis")
 
@@ -139,7 +143,8 @@ class Distribution:
     def _fill(self, bundle: Bundle) -> bool | None:
         """Give the replies that have arrived to the bundle: True when it is whole, None when a turn is due."""
         replies = bundle.replies
-        most = min(bundle.count, len(replies) + REPLIES_A_TURN)
+        begun = len(replies)
+        most = min(bundle.count, begun + REPLIES_A_TURN)
         while len(replies) < most:
             try:
                 other = self._parser.gets_into(replies, most, bundle.decode)
@@ -147,12 +152,14 @@ class Distribution:
                 replies.append(error)
                 continue
             if other is NOT_ENOUGH:
+                bundle.forget(begun, len(replies))
                 return False
             if other is not None:
                 self._push(other)
                 if self._is_lost():
                     return False
         if most < bundle.count:
+            bundle.forget(begun, most)
             return None
         del self._fifo[0]
         if not bundle.waiter.done():
@@ -167,3 +174,14 @@ class Distribution:
                 self._on_push(message)
             except Exception:
                 _logger.exception("the handler of out-of-band messages failed")
+
+
+def bytes_next(data: bytes | OSError) -> int:
+    """How much to receive next, after `data`. O(1).
+
+    Much, with fewer calls, only within a large string. What ends elsewhere may be of an array of small things, all of
+    which hiredis makes in one go, as many as have arrived: tens of thousands in `MORE_BYTES`, in 2.5 ms.
+    """
+    if isinstance(data, OSError) or len(data) < RECEIVE_BYTES or b"\r\n" in data[-_END_BYTES:]:
+        return RECEIVE_BYTES
+    return MORE_BYTES

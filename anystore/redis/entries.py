@@ -90,6 +90,17 @@ class Bundle:
         """Make it ready to be sent, again perhaps."""
         self.replies: list[Any] = []
 
+    def forget(self, start: int, end: int) -> None:
+        """Let go of replies that have just come, and that nobody will ask for. O(end - start).
+
+        That a transaction's commands are queued is of no interest, only if one is not; and to free some hundred thousand
+        replies at once, when all are there, would hold the event loop.
+        """
+        if self.atomic or self.waiter.done():
+            self.replies[start:end] = [
+                reply if isinstance(reply, Exception) else None for reply in self.replies[start:end]
+            ]
+
     @property
     def left_open(self) -> bool:
         """Whether it was a transaction that the server began, by MULTI, and then neither carried out nor dropped."""

@@ -312,7 +312,7 @@ class Pipeline(CoreCommands[S]):
         packed = await queue.joined(_MULTI if atomic else b"", _EXEC if atomic else b"", turn)
         bundle = Bundle(len(queue) + 2 if atomic else len(queue), decode=decode, atomic=atomic)
         await self._carry_out(queue, packed, bundle)
-        return _replies_of_exec(bundle.replies) if atomic else bundle.replies
+        return await replies_of_exec(bundle.replies, turn) if atomic else bundle.replies
 
     async def _carry_out(self, queue: Queue, packed: Packed, bundle: Bundle) -> None:
         blocks = 0.0 if bundle.atomic else self._blocks
@@ -335,19 +335,24 @@ def _only_reads(queue: Queue) -> bool:
     return len(queue) <= COMMANDS_A_TURN and all(map(routing.is_read_only, queue.commands()))
 
 
-def _replies_of_exec(replies: list[Any]) -> list[Any]:
+async def replies_of_exec(replies: list[Any], turn: Callable[[], Awaitable[Any]]) -> list[Any]:
     """The reply to each command of a transaction, of the replies to MULTI, to queueing each of them, and to EXEC."""
-    started, *answers, done = replies
+    started, done = replies[0], replies[-1]
     if isinstance(started, Exception):
         raise started
     if done is None:
         raise WatchError("a watched key was changed, so nothing was carried out")
     if isinstance(done, ExecAbort):
         # The server tells what it did not like when it queued it, and says of the rest only that there was something.
-        return [answer if isinstance(answer, Exception) else ExecAbort(str(done)) for answer in answers]
+        for index in range(1, len(replies) - 1):
+            if not isinstance(replies[index], Exception):
+                replies[index] = ExecAbort(str(done))
+            if index % COMMANDS_A_TURN == 0:
+                await turn()
+        return replies[1:-1]
     if isinstance(done, Exception):
         raise done
-    return list(done)
+    return done if done.__class__ is list else list(done)
 
 
 async def run_transaction(

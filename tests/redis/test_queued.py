@@ -41,15 +41,6 @@ class TestQueue:
         assert [args[1] for args in commands] == [b"key:%d" % number for number in range(count)]
         assert len(queue) == count
 
-    async def test_much_is_put_together_with_turns_for_others(self) -> None:
-        queue, turns = Queue(), Turns()
-        value = b"x" * 10_000
-        for _ in range(MANY):
-            queue.add(pack_command(("SET", "key", value)), None)
-        packed = await queue.joined(b"", b"", turns)
-        assert len(packed) > MANY * len(value)
-        assert turns.count == 2
-
     def test_names_are_those_of_the_commands(self) -> None:
         queue = filled(MANY)
         for index in (0, 1, COMMANDS_A_TURN - 1, COMMANDS_A_TURN, MANY - 2, MANY - 1):
