@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anystore.exceptions import ConnectionFailed, OutcomeUnknown
+from anystore.exceptions import ConnectionFailed, OutcomeUnknown, ReadOnly
 from anystore.redis import routing
 from anystore.redis.commands import CoreCommands
 from anystore.redis.commands.base import Argument, KeyT, S
@@ -137,6 +137,8 @@ class Client(CoreCommands[S]):
                 break
             attempts -= 1
         reply = bundle.replies[0] if failure is None else failure
+        if isinstance(reply, ReadOnly):
+            self.store.found_read_only()
         if isinstance(reply, Exception):
             raise reply
         return reply

@@ -119,7 +119,9 @@ class Connection(AtOnce, Reception):
         self._received = 0
         self._listener: Waiter | None = None
         self._listening = False
-        self._stale = False  # silent for too long; those that wait keep their chance, nobody else comes
+        self._stale = (
+            False  # silent for too long, or retired; those that wait keep their chance, nobody else comes
+        )
         self._timekeeper = Timekeeper(
             timeout, self._fifo, spawn, lambda: self._received, self._time_out, self._none_left
         )
@@ -455,6 +457,19 @@ class Connection(AtOnce, Reception):
             self._spawn(self._close_stream)
         if not self._stale:
             self._tell_lost()
+
+    def retire(self) -> None:
+        """Be lost to who comes next, and close once those that wait have their replies. Harmless when done twice."""
+        if not self.closed:
+            self._stale = True
+            self._tell_lost()
+            self._spawn(self._close_when_answered)
+
+    async def _close_when_answered(self) -> None:
+        # The answer to PING comes behind all others. Meanwhile somebody may still come who had the connection already.
+        while self._fifo and self._lost is None:
+            await self.request(PING)
+        self.close()
 
     def _tell_lost(self) -> None:
         if self._on_lost is not None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import anyio
 
-from anystore.exceptions import ExecAbort, OutcomeUnknown, StoreError, WatchError
+from anystore.exceptions import ExecAbort, OutcomeUnknown, ReadOnly, StoreError, WatchError
 from anystore.redis import routing
 from anystore.redis.commands import CoreCommands
 from anystore.redis.commands.base import Argument, KeyT, S
@@ -222,6 +222,8 @@ class Pipeline(CoreCommands[S]):
         if failure is not None:
             raise failure
         reply = bundle.replies[0]
+        if isinstance(reply, ReadOnly):
+            self.store.found_read_only()
         if isinstance(reply, Exception):
             raise reply
         if hook is not None:
@@ -299,6 +301,8 @@ class Pipeline(CoreCommands[S]):
             else None
         )
         failed = await queue.settle(replies, turn, decoder)
+        if failed is not None and isinstance(failed[1], ReadOnly):
+            self.store.found_read_only()
         if raise_on_error and failed is not None:
             index, error = failed
             error.add_note(f"command {index + 1} of the pipeline: {queue.name(index)}")

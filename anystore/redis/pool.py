@@ -164,6 +164,12 @@ class Pool:
             self._idle.append(connection)
         self._decide()
 
+    def close_idle(self) -> None:
+        """Close the connections that nobody uses. O(N)."""
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
     def _decide(self) -> None:
         """Give what is free to those that wait, in their order."""
         waiting = self._waiting

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from anystore.backend import Waiter, current_backend, current_token
-from anystore.exceptions import ConnectionFailed, OutcomeUnknown, StoreError
+from anystore.exceptions import ConnectionFailed, OutcomeUnknown, ReadOnly, StoreError
 from anystore.redis.connection import Connection, ConnectionStatistics, Spawn
 from anystore.redis.entries import Baton, Bundle, ConnectionLost, Packed
 from anystore.redis.handshake import Opener
@@ -23,15 +23,24 @@ __all__ = ("SharedConnection",)
 
 
 class SharedConnection:
-    """One multiplexed connection for all ordinary commands."""
+    """One multiplexed connection for all ordinary commands.
 
-    def __init__(self, opener: Opener, spawn: Spawn) -> None:
+    Args:
+        opener: Opens it.
+        spawn: Starts a task in the store's group.
+        on_read_only: Called when the server has refused a command because it is a replica.
+    """
+
+    def __init__(self, opener: Opener, spawn: Spawn, on_read_only: Callable[[], None]) -> None:
         self._opener = opener
         self._spawn = spawn
+        self._on_read_only = on_read_only
         backend = current_backend()
         self._new_waiter = backend.waiter
         self._running = backend.running
         self._token = backend.token
+        self._time = backend.time
+        self._opened_at = 0.0
         self._live: Connection | None = None
         self._opening = False
         self._waiting: list[Waiter] = []
@@ -82,7 +91,7 @@ class SharedConnection:
         await self.call_bundle(pack_command(args), bundle, lambda: is_read_only(args))
         (reply,) = bundle.replies
         if isinstance(reply, Exception):
-            raise reply
+            raise self._noticed(reply)
         return reply if convert is None else convert(reply)
 
     async def call_bundle(self, packed: Packed, bundle: Bundle, read_only: Callable[[], bool]) -> None:
@@ -118,8 +127,13 @@ class SharedConnection:
             connection = await self.connection()
             reply = await connection.request(packed, bundle)
         if isinstance(reply, Exception):
-            raise reply
+            raise self._noticed(reply)
         return reply
+
+    def _noticed(self, error: Exception) -> Exception:
+        if isinstance(error, ReadOnly):
+            self._on_read_only()
+        return error
 
     async def connection(self) -> Connection:
         """The connection; opened, with all attempts that the profile allows, if there is none.
@@ -157,6 +171,7 @@ class SharedConnection:
                 outcome = None
             else:
                 self._live = outcome
+                self._opened_at = self._time()
                 if outcome.is_blind:
                     outcome.listen()
         except Exception as error:
@@ -175,6 +190,16 @@ class SharedConnection:
     def _lost(self, connection: Connection) -> None:
         if self._live is connection:
             self._live = None
+
+    def retire(self) -> bool:
+        """Have the next command open another connection; whether that is so. What is under way is not disturbed.
+
+        No more often than every `max_delay` seconds.
+        """
+        if self._live is None or self._time() - self._opened_at < self._opener.profile.max_delay:
+            return False
+        self._live.retire()
+        return True
 
     def close(self) -> None:
         """Close the connection; whoever waits for a reply gets an error. Harmless when done twice."""

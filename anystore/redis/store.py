@@ -113,7 +113,7 @@ class RedisStore(RemoteStore[S]):
         self.backend = current_backend()
         self.link = None
         self.opener = Opener(self._make_profile(), self.connect_stream, group.start_soon)
-        self.shared = SharedConnection(self.opener, group.start_soon)
+        self.shared = SharedConnection(self.opener, group.start_soon, self.found_read_only)
         self.pool = Pool(
             self.open_connection, limit=self.options.pool_size, timeout=self.options.pool_timeout
         )
@@ -168,6 +168,14 @@ class RedisStore(RemoteStore[S]):
         return await self.opener.open_persistently(
             lambda: True, idle_limit=self.options.health_check_interval
         )
+
+    def found_read_only(self) -> None:
+        """A server has refused a write because it is a replica: what comes next looks anew who is behind the address.
+
+        After a fail-over the old primary may keep its clients' connections, and its address lead to the new one by now.
+        """
+        if self.shared.retire():
+            self.pool.close_idle()
 
     # Commands.
 
