@@ -15,6 +15,10 @@ from anystore.redis.lock import Lock
 from anystore.resp.pack import encode_arguments, pack_command
 
 if TYPE_CHECKING:
+    from anystore.redis.monitor import Monitor
+    from anystore.redis.pipeline import Pipeline
+    from anystore.redis.protocols import MessageProtocol
+    from anystore.redis.pubsub import PubSub
     from anystore.redis.store import RedisStore
 
 __all__ = ("Client",)
@@ -85,6 +89,39 @@ class Client(CoreCommands[S]):
             fencing=fencing,
             release_timeout=release_timeout,
         )
+
+    # What the store has, too; here for code that was written for redis-py.
+
+    def pipeline(self, transaction: bool = True) -> Pipeline[S]:
+        """Commands that are sent together, by default as a transaction; the same as `store.pipeline`."""
+        return self.store.pipeline(transaction)
+
+    async def transaction(
+        self,
+        func: Callable[[Pipeline[S]], Awaitable[Any] | Any],
+        *watches: KeyT,
+        value_from_callable: bool = False,
+        watch_delay: float | None = None,
+    ) -> Any:
+        """Run `func` on a pipeline that watches keys, again while somebody else changes them; as `store.transaction`.
+
+        Args:
+            func: Called with the pipeline, and awaited if that is what it wants; calls `multi()` before what it queues.
+            watches: What to watch.
+            value_from_callable: Return what `func` returned instead of the results of the commit.
+            watch_delay: Seconds to wait before another try.
+        """
+        return await self.store.transaction(
+            func, *watches, value_from_callable=value_from_callable, watch_delay=watch_delay
+        )
+
+    def pubsub(self, protocol: MessageProtocol | None = None, **options: Any) -> PubSub[S]:
+        """A subscriber and publisher; the same as `store.pubsub`."""
+        return self.store.pubsub(protocol, **options)
+
+    def monitor(self) -> Monitor:
+        """Every command that the server is given, by whomever; the same as `store.monitor`."""
+        return self.store.monitor()
 
     async def _special(
         self,

@@ -388,7 +388,8 @@ async def run_transaction(
                 if keys:
                     await pipe.watch(*keys)
                 value = func(pipe)
-                if inspect.isawaitable(value):
+                # The handle of a queued command has its result after the commit.
+                if inspect.isawaitable(value) and not isinstance(value, Queued):
                     value = await value
                 results = await pipe.commit()
             return value if value_from_callable else results

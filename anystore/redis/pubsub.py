@@ -304,11 +304,18 @@ class PubSub(Generic[S]):
         found = await self._next(timeout, patient=True)
         return None if found is None else await self._handed_over(found)
 
-    async def run(self, *, exception_handler: Callable[[Exception, Self], object] | None = None) -> None:
+    async def run(
+        self,
+        *,
+        exception_handler: Callable[[Exception, Self], object] | None = None,
+        poll_timeout: float = 1.0,
+    ) -> None:
         """Read until everything is unsubscribed from or closed, for handlers; other messages are dropped.
 
-        `exception_handler` is called with what a handler or reading raises, and may be a coroutine function;
-        without it `run` raises that.
+        Args:
+            exception_handler: Called with what a handler or reading raises, and may be a coroutine function; without it
+                `run` raises that.
+            poll_timeout: Makes no difference, and is here for code that was written for redis-py: nothing is polled.
         """
         reading = True
         while reading:

@@ -7,6 +7,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from anystore import create_store
@@ -19,11 +20,51 @@ from anystore.exceptions import (
     StoreError,
 )
 from anystore.redis.client import Client
+from anystore.redis.pipeline import Pipeline
 from tests.redis.scripted import GREETING, ScriptedServer, connected_to
 from tests.redis.test_faults import store_at
 from tests.servers import RealServer
 
 pytestmark = pytest.mark.anyio
+
+
+class TestAsWithRedisPy:
+    """What stands in programs that were written for redis-py, where a client has all that here the store has."""
+
+    async def test_pipelines_and_transactions(self, valkey: RealServer) -> None:
+        async with store_at(valkey.dsn) as store:
+            r = store.client()
+            async with r.pipeline(transaction=False) as pipe:
+                pipe.set("key", 1)
+                pipe.incr("key")
+                assert await pipe.execute() == [True, 2]
+
+            async def double(pipe: Pipeline[bytes]) -> int:
+                value = int(await pipe.get("key") or 0)
+                pipe.multi()
+                pipe.set("key", 2 * value)
+                return value
+
+            assert await r.transaction(double, "key", value_from_callable=True) == 2
+            assert await r.transaction(double, "key", watch_delay=0.01) == [True]
+            assert await r.get("key") == b"8"
+
+    async def test_subscriptions_and_monitor(self, valkey: RealServer) -> None:
+        seen: list[bytes] = []
+        async with store_at(valkey.dsn) as store, store.client().pubsub() as pubsub:
+            r = store.client()
+            await pubsub.subscribe(news=lambda message: seen.append(message["data"]))
+            await r.publish("news", "hello")
+            async with anyio.create_task_group() as group:
+                group.start_soon(lambda: pubsub.run(poll_timeout=0.5))
+                with anyio.fail_after(20):
+                    while not seen:
+                        await anyio.lowlevel.checkpoint()
+                await pubsub.unsubscribe()
+            assert seen == [b"hello"]
+            async with r.monitor() as monitor:
+                await r.get("key")
+                assert (await monitor.next_command())["command"] == "GET key"
 
 
 class TestExecute:

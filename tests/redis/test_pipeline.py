@@ -366,6 +366,7 @@ class TestTransaction:
         assert await store.transaction(queue, "key") == [True, 2]
         assert await store.transaction(queue) == [True, 2]
         assert await store.transaction(queue, "key", value_from_callable=True) == "value"
+        assert await store.transaction(lambda pipe: pipe.incr("key")) == [3]
 
     async def test_a_limit_of_tries(self, store: RedisStore[bytes]) -> None:
         tries = 0

@@ -11,6 +11,7 @@ from anystore import RedisScript, Store, create_store
 from anystore.redis.client import Client
 from anystore.redis.lock import Lock
 from anystore.redis.pipeline import Pipeline
+from anystore.redis.pubsub import PubSub
 
 
 async def as_bytes() -> None:
@@ -35,6 +36,8 @@ async def as_text() -> None:
         async with store.pipeline(transaction=False) as pipe:
             assert_type(pipe, Pipeline[str])
             assert_type(pipe.hgetall("h"), Awaitable[dict[str, str]])
+        assert_type(store.client().pipeline(), Pipeline[str])
+        assert_type(store.client().pubsub(), PubSub[str])
 
 
 async def locks(client: Client[str]) -> None:
