@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anystore.pulsards.database import Database
+    from anystore.pulsards.registry import CommandEntry
     from anystore.pulsards.session import Session
 
 #: Tries a parked command again for one key that has changed; None means that it goes on waiting.
@@ -26,6 +27,8 @@ class Waiter:
         "attempt",
         "database",
         "deadline",
+        "elapsed_ns",
+        "entry",
         "keys",
         "session",
         "timeout_reply",
@@ -50,6 +53,10 @@ class Waiter:
         self.timeout_reply = timeout_reply
         self.without_key = without_key  # is to be tried, too, when a key has gone
         self.arguments: list[bytes] = []  # the parked command as it came, set by the session
+        #: The parked command, which is counted when it ends, and the time that it has taken without the wait; set by
+        #: `Engine.call`. None for what has not been called yet.
+        self.entry: CommandEntry | None = None
+        self.elapsed_ns = 0
 
     def park(self) -> None:
         """Queue up behind whoever waits for these keys already."""

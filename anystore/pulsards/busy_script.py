@@ -41,6 +41,8 @@ class BusyScript:
         self.threshold = 0
         #: The client whose script runs, None where none does; the call that runs it, and b"SCRIPT" or b"FUNCTION".
         self.session: Session | None = None
+        #: What its client has called: the commands of a script are not that.
+        self.entry: CommandEntry | None = None
         self._call: Sequence[bytes] = ()
         self._kind = b""
         #: It has called a command that writes, whether that has changed anything or not.
@@ -54,12 +56,15 @@ class BusyScript:
     def begin(self, session: Session, call: Sequence[bytes], kind: bytes) -> None:
         """A script is about to run: `call` is the whole command, `kind` b"SCRIPT" or b"FUNCTION". O(1)."""
         self.session, self._call, self._kind = session, call, kind
+        self.entry = session.last_entry
         self.wrote = False
         self._begun = None
 
     def end(self) -> None:
         """It has ended, in whatever way. O(1)."""
-        self.session = None
+        if self.session is not None:
+            self.session.last_entry = self.entry
+            self.session = None
         if self.overdue:
             self.overdue = self._ended = False
             self._engine.update_guard()

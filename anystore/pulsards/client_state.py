@@ -132,6 +132,7 @@ class ClientState(Context):
             or self.no_touch
             or self.import_source
             or self.tracking is not None
+            or self.monitoring
             or bool(self.channels or self.patterns or self.shard_channels)
         )
 
@@ -151,6 +152,11 @@ class ClientState(Context):
         if self.is_primary or (self.follower is not None and self.follower.attached):
             return False
         return not self.subscriptions and self.waiter is None and not self.monitoring and not self.closing
+
+    def lose_race(self) -> None:
+        """A watched key has changed: the transaction is lost, and there is nothing left to watch for. O(N) in the keys."""
+        self.forget_watches()
+        self.lost_race = True
 
     def forget_watches(self) -> None:
         """Stop watching every key."""

@@ -278,8 +278,8 @@ class Database:
         keyspace = self.keyspace
         keyspace.dirty += 1
         if self.watchers and key in self.watchers:
-            for session in self.watchers[key]:
-                session.lost_race = True
+            for session in tuple(self.watchers[key]):
+                session.lose_race()
         if self.blocked and key in self.blocked:
             keyspace.ready[(self, key)] = None
         if keyspace.touch_watchers:

@@ -28,7 +28,7 @@ from anystore.pulsards.ending import Ending
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.eviction import Eviction
 from anystore.pulsards.keyspace import NEVER, Keyspace
-from anystore.pulsards.latency import LatencyMonitor, count_duration
+from anystore.pulsards.latency import FINE_SHIFT, LatencyMonitor, count_duration
 from anystore.pulsards.leavings import Leavings
 from anystore.pulsards.migration import Migrations
 from anystore.pulsards.monitors import feed_monitors
@@ -48,7 +48,7 @@ from anystore.pulsards.session import Session
 from anystore.pulsards.statistics import Statistics
 from anystore.pulsards.tracking import TrackingTable
 from anystore.pulsards.waiting_clients import WaitingClients
-from anystore.resp.types import ErrorReply
+from anystore.resp.types import NO_REPLY, ErrorReply
 
 logger = logging.getLogger("anystore.pulsards")
 
@@ -333,14 +333,17 @@ class Engine:
             reply = entry.function(context, arguments)  # type: ignore[misc]
         except Exception as error:
             reply = self.failure(entry, error)
-        entry.calls += 1
         mark = self.elapsed_ns()
         elapsed = mark - self.turn_mark
         self.turn_mark = mark
+        if reply is NO_REPLY and (waiter := context.session.waiter) is not None:
+            waiter.entry, waiter.elapsed_ns = entry, elapsed  # it is counted when it ends
+            return reply
+        entry.calls += 1
         entry.elapsed_ns += elapsed
         if self.counts_durations:
             try:
-                entry.durations[elapsed >> 7] += 1
+                entry.durations[elapsed >> FINE_SHIFT] += 1
             except IndexError:
                 count_duration(entry, elapsed)
         if elapsed >= self.slow_ns:
@@ -382,8 +385,6 @@ class Engine:
         """`call` while there are clients under MONITOR or CLIENT TRACKING, or somebody keeps a copy of the data."""
         if not self.observed:
             return self.propagation.run(context, entry, arguments)
-        if self.monitors and entry.is_monitored:
-            feed_monitors(self, context, arguments)
         tracking = self.tracking
         caller, tracking.current = tracking.current, context.session
         try:
@@ -395,6 +396,8 @@ class Engine:
                 tracking.remember(context.session, entry, arguments)
         finally:
             tracking.current = caller
+        if self.monitors and entry.is_monitored:
+            feed_monitors(self, context, arguments)
         return reply
 
     def permits(self, arguments: list[bytes]) -> bool | None:

@@ -67,7 +67,6 @@ class Keyspace:
         self.accounted = False
         self._new_accesses: Callable[[], dict[bytes, int]] = dict
         self._encoding_limits = DEFAULT_LIMITS
-        self.watched = 0  # (client, key) pairs under WATCH, in all databases
         #: Told of every key that changes, expiries included; none of them where nobody has to be.
         self.touch_watchers: tuple[Callable[[Database, bytes], None], ...] = ()
         #: Keys that changed while somebody waits for them, in order.

@@ -79,7 +79,7 @@ class LatencyMonitor:
 
 
 def count_duration(entry: CommandEntry, nanoseconds: int) -> None:
-    """Count a duration that has no bucket in `entry.durations` yet."""
+    """Count a duration, whether there is a bucket for it in `entry.durations` yet or not."""
     if nanoseconds >> FINE_SHIFT < FINE_BUCKETS:
         if not entry.durations:
             entry.durations = [0] * FINE_BUCKETS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anystore.pulsards.redaction import redacted
+from anystore.resp.encode import encode_reply
 from anystore.resp.types import SimpleString
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def feed_monitors(engine: Engine, context: Context, arguments: list[bytes]) -> None:
-    """Show a command to the clients under MONITOR."""
+    """Show a command that has run to the clients under MONITOR; the one that has called it is answered first."""
     source = (
         b"lua"
         if context is not context.session
@@ -30,7 +31,7 @@ def feed_monitors(engine: Engine, context: Context, arguments: list[bytes]) -> N
         b" ".join(map(quoted, shown)),
     )
     for session in tuple(engine.monitors):
-        session.push_reply(SimpleString(line))
+        session.push(encode_reply(SimpleString(line), session.protocol))
 
 
 def quoted(text: bytes) -> bytes:

@@ -226,7 +226,7 @@ class Session(ClientState):
             entry = self.engine.resolve(arguments)
         except CommandError as error:
             self.last_entry = named(self.engine.commands, arguments)
-            return self.rejection(None, error.message, arguments[0].lower() == b"exec")
+            return self.rejection(self.last_entry, error.message, arguments[0].lower() == b"exec")
         self.last_entry = entry  # CLIENT LIST shows what was tried, too
         refusal = self._refusal(entry, arguments)
         if refusal is not None:
@@ -399,6 +399,7 @@ class Session(ClientState):
             return
         waiter.leave()
         self.waiter = None
+        self.engine.waiting.count(waiter, type(reply) is ErrorReply)
         if not self.muted:
             self._out.append(encode_reply(reply, self.protocol))
         self.engine.outbox[self] = None

@@ -7,8 +7,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from anystore.pulsards.blocking import Waiter
+from anystore.pulsards.command_logs import log_slow
 from anystore.pulsards.database import Database
 from anystore.pulsards.errors import CommandError
+from anystore.pulsards.latency import count_duration
 from anystore.resp.types import ErrorReply
 
 if TYPE_CHECKING:
@@ -101,10 +103,26 @@ class WaitingClients:
             reply = ErrorReply(error.message)
         finally:
             self._engine.tracking.current = None
+            mark = self._engine.elapsed_ns()
+            waiter.elapsed_ns += mark - self._engine.turn_mark
+            self._engine.turn_mark = mark
         if reply is None:
             return False
         session.unpark(reply)
         return True
+
+    def count(self, waiter: Waiter, failed: bool) -> None:
+        """Count a command that was parked, now that its client is answered; the wait is no part of its duration."""
+        engine, entry, elapsed = self._engine, waiter.entry, waiter.elapsed_ns
+        if entry is None:
+            return
+        entry.calls += 1
+        entry.failed += failed
+        entry.elapsed_ns += elapsed
+        if engine.counts_durations:
+            count_duration(entry, elapsed)
+        if elapsed >= engine.slow_ns:
+            log_slow(engine, waiter.session, entry, waiter.arguments, elapsed)
 
     def _is_held(self, waiter: Waiter) -> bool:
         """Whether what it waits for would change a key that is on its way to another server."""

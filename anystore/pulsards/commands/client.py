@@ -63,10 +63,12 @@ def _queued(session: Session) -> int:
 
 
 def _command(session: Session) -> bytes:
-    """What it has called last; what a transaction runs is not that."""
+    """What it has called last; what a transaction or a script runs is not that."""
     if session.exec_replies is not None:
         return b"exec"
-    return b"NULL" if session.last_entry is None else session.last_entry.name
+    busy = session.engine.busy
+    entry = busy.entry if busy.session is session else session.last_entry
+    return b"NULL" if entry is None else entry.name
 
 
 def describe(session: Session) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from anystore.pulsards.access import AccessFrequencies
 from anystore.pulsards.addresses import is_local
 from anystore.pulsards.commands.arguments import double, not_negative
-from anystore.pulsards.commands.objects import object_encoding
+from anystore.pulsards.commands.objects import encoding_of
 from anystore.pulsards.context import Context
 from anystore.pulsards.digests import digest_of_all, digest_of_value
 from anystore.pulsards.errors import NO_SUCH_KEY, NOT_AN_INTEGER, CommandError
@@ -76,7 +76,7 @@ def _debug_object(ctx: Context, args: list[bytes]) -> SimpleString:
     length = len(dump_payload(value, ctx.engine.config.encoding_limits)) - 11
     return SimpleString(
         b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:%d lru_seconds_idle:%d"
-        % (id(value), object_encoding(ctx, args) or b"", length, kept & 0xFFFFFF, max(0, idle))
+        % (id(value), encoding_of(ctx, value), length, kept & 0xFFFFFF, max(0, idle))
     )
 
 

@@ -21,6 +21,7 @@ def monitor(ctx: Context, args: list[bytes]) -> SimpleString:
     if not ctx.can_block:
         raise CommandError(b"ERR MONITOR isn't allowed for DENY BLOCKING client")
     ctx.session.monitoring = True
+    ctx.session.update_guard()
     ctx.engine.monitors[ctx.session] = None
     ctx.engine.update_attention()
     return OK

@@ -40,21 +40,30 @@ _HELP: Final = (
 )
 
 
+def _looked_up(ctx: Context, key: bytes) -> Any:
+    """The value, or None: counted as a hit or a miss, but neither taken as an access nor told as a miss."""
+    value, keyspace = ctx.db.peek(key), ctx.engine.keyspace
+    if value is None:
+        keyspace.misses += 1
+    else:
+        keyspace.hits += 1
+    return value
+
+
 @command("object|encoding")
 def object_encoding(ctx: Context, args: list[bytes]) -> bytes | None:
     """OBJECT ENCODING key → the encoding that Redis would have chosen, null without a key. O(1)."""
-    value = ctx.db.peek(args[2])
-    if value is None:
-        return None
+    value = _looked_up(ctx, args[2])
+    return None if value is None else encoding_of(ctx, value)
+
+
+def encoding_of(ctx: Context, value: Any) -> bytes:
+    """The encoding that Redis would have chosen for a value. O(1)."""
     if isinstance(value, bytearray):
         return b"raw"
-    if isinstance(value, bytes):
-        return _string_encoding(value)
-    encoding: bytes = value.encoding(ctx.engine.config.encoding_limits)
-    return encoding
-
-
-def _string_encoding(value: bytes) -> bytes:
+    if not isinstance(value, bytes):
+        encoding: bytes = value.encoding(ctx.engine.config.encoding_limits)
+        return encoding
     if parse_integer(value) is not None:
         return b"int"
     return b"embstr" if len(value) <= _EMBEDDED else b"raw"
@@ -63,7 +72,7 @@ def _string_encoding(value: bytes) -> bytes:
 @command("object|refcount")
 def object_refcount(ctx: Context, args: list[bytes]) -> int | None:
     """OBJECT REFCOUNT key → 1, or Redis' mark of a shared object for a small integer; null without a key."""
-    value = ctx.db.peek(args[2])
+    value = _looked_up(ctx, args[2])
     if value is None:
         return None
     number = parse_integer(value) if isinstance(value, bytes) else None
@@ -74,7 +83,7 @@ def object_refcount(ctx: Context, args: list[bytes]) -> int | None:
 def object_idletime(ctx: Context, args: list[bytes]) -> int | None:
     """OBJECT IDLETIME key → seconds since the key was last read or changed, null without a key. O(1)."""
     db = ctx.db
-    if db.peek(args[2]) is None:
+    if _looked_up(ctx, args[2]) is None:
         return None
     if isinstance(db.accessed, AccessFrequencies):
         raise CommandError(_NO_IDLE_TIME)
@@ -88,7 +97,7 @@ def object_freq(ctx: Context, args: list[bytes]) -> int | None:
     An error without an LFU policy.
     """
     db = ctx.db
-    if db.peek(args[2]) is None:
+    if _looked_up(ctx, args[2]) is None:
         return None
     if not isinstance(db.accessed, AccessFrequencies):
         raise CommandError(_NO_FREQUENCY)

@@ -18,6 +18,7 @@ from typing import Any, Final
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.scripting.replies import error_line
 from anystore.pulsards.scripting.runtime import ScriptError
+from anystore.pulsards.scripting.shebang import FLAGS
 from anystore.pulsards.scripting.tailcalls import keep_frames
 from anystore.pulsards.scripting.vm import MEMORY_LIMIT, POLL_INSTRUCTIONS, Call, Failure, LuaVM
 from anystore.resp.requests import split_arguments
@@ -228,7 +229,7 @@ class Libraries:
         if not found:
             raise CommandError(b"ERR No functions registered")
         return tuple(
-            Function(name, description, tuple(dict.fromkeys(flags)), key + b":" + name)
+            Function(name, description, tuple(flag for flag in FLAGS if flag in flags), key + b":" + name)
             for name, description, flags in found
         )
 

@@ -11,10 +11,8 @@ from typing import Final, NamedTuple
 from anystore.pulsards.errors import CommandError
 from anystore.resp.requests import split_arguments
 
-#: What a script may declare of itself.
-FLAGS: Final = frozenset(
-    (b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys")
-)
+#: What a script may declare of itself, in the order in which it is shown.
+FLAGS: Final = (b"no-writes", b"allow-oom", b"allow-stale", b"no-cluster", b"allow-cross-slot-keys")
 
 
 class Shebang(NamedTuple):

@@ -292,7 +292,7 @@ class TestLooking:
         other.execute("SELECT", 3)
         other.execute("SET", "k", b'a"\\\r\n\x00\xff')
         other.execute("CONFIG", "GET", "timeout")  # an administrator's command: not shown
-        assert watching.receive() == b'1700000000.000000 [0 127.0.0.1:50000] "SELECT" "3"'
+        assert watching.receive() == b'1700000000.000000 [3 127.0.0.1:50000] "SELECT" "3"'
         line = b'1700000000.000000 [3 127.0.0.1:50000] "SET" "k" "a\\"\\\\\\r\\n\\x00\\xff"'
         assert watching.receive() == line
         watching.session.close()

@@ -96,6 +96,12 @@ COMMANDS: tuple[Command, ...] = (
         " 'no-cluster', 'allow-cross-slot-keys', 'no-writes'}, description='d'}"
     ),
     ("FUNCTION", "STATS"),
+    # In whatever order a function names its flags, they are shown in the server's.
+    load(
+        REG + "{function_name='a', callback=function() end, flags={'allow-cross-slot-keys', 'no-cluster',"
+        " 'allow-stale', 'no-cluster', 'allow-oom', 'no-writes'}}"
+    ),
+    ("FUNCTION", "LIST"),
     ("FUNCTION", "FLUSH"),
     load(REG + "{function_name='a', callback=function() end, flags={'no-writes'}, description='d'}"),
     ("FUNCTION", "LIST"),
