@@ -90,6 +90,46 @@ def bases(path: Path) -> Iterator[tuple[str, str]]:
                 yield node.name, full_name(base.value if isinstance(base, ast.Subscript) else base, names)
 
 
+def class_of(module: str, name: str) -> ast.ClassDef | None:
+    """The class in the source of a compiled module, or None."""
+    tree = parsed(ROOT / f"{module.replace('.', '/')}.py")
+    return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
+
+
+def own_name(node: ast.expr) -> str:
+    """`name` for `self.name`, or nothing."""
+    return node.attr if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self" else ""
+
+
+def declared(module: str, name: str) -> set[str]:
+    """The attributes that a class gives a type: in its body, or in a method."""
+    kind = class_of(module, name)
+    if kind is None:
+        return set()
+    in_body = {ast.unparse(node.target) for node in kind.body if isinstance(node, ast.AnnAssign)}
+    written = {own_name(node.target) for node in ast.walk(kind) if isinstance(node, ast.AnnAssign)}
+    return in_body | written - {""}
+
+
+def inherited(name: str) -> set[str]:
+    """The attributes of a compiled class, by its full name, and of its bases; none of any other class."""
+    rest = within_compiled(name)
+    module = name.removesuffix(f".{rest}")
+    kind = class_of(module, rest) if rest else None
+    if kind is None:
+        return set()
+    written = {
+        own_name(node)
+        for node in ast.walk(kind)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    found = written - {""} | declared(module, rest)
+    for own, base in bases(ROOT / f"{module.replace('.', '/')}.py"):
+        if own == rest:
+            found |= inherited(base if "." in base else f"{module}.{base}")
+    return found
+
+
 def within_compiled(name: str) -> str:
     """What a full name is within a compiled module, or nothing where it is in none."""
     module, _, rest = name.rpartition(".")
@@ -162,6 +202,16 @@ class TestForm:
         ]
         assert found == []
 
+    def test_no_class_declares_an_attribute_of_its_base_anew(self, module: str) -> None:
+        """The garbage collector would be shown what it holds twice, and then take it for something that others hold, too."""
+        own = module.removesuffix(".py").replace("/", ".")
+        found = [
+            f"{name}.{attribute}"
+            for name, base in bases(ROOT / module)
+            for attribute in declared(own, name) & inherited(base if "." in base else f"{own}.{base}")
+        ]
+        assert found == [], "leave the type to the base"
+
 
 class TestSurroundings:
     """What interpreted modules, tests among them, may not do with compiled ones."""
@@ -225,6 +275,13 @@ class TestRules:
         assert within_compiled("anystore.pulsards.session.Session.receive") == "Session.receive"
         assert within_compiled("anystore.pulsards.reactor.Reactor") == ""
         assert within_compiled("dict") == ""
+
+    def test_what_a_class_declares_and_inherits(self) -> None:
+        state = "anystore.pulsards.client_state"
+        assert {"queue", "user"} <= declared(state, "ClientState")
+        assert {"parser", "name", "db", "engine"} <= inherited(f"{state}.ClientState")
+        assert "engine" not in declared(state, "ClientState")
+        assert inherited("anystore.pulsards.blocking.Waiter") == set()
 
     def test_what_is_seen_of_a_module(self, tmp_path: Path) -> None:
         path = tmp_path / "module.py"
