@@ -142,6 +142,10 @@ async def _serve_link(engine: Engine, following: Following, stream: ByteStream) 
             while True:
                 data = await stream.receive(_PIECE)
                 engine.statistics.bytes_received += len(data)
+                if following.is_over:
+                    # Another primary counts since this was asked for: what came from this one is nobody's any more.
+                    group.cancel_scope.cancel()
+                    break
                 try:
                     following.receive(data)
                 finally:

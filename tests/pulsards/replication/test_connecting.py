@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from anystore.pulsards import PulsarDS
+from anystore.pulsards.replication import driver
 from tests.pulsards.certificates import make_certificates
 from tests.pulsards.peers import EngineClient, RealClient
 from tests.pulsards.replication.loads import execute, info, linked, until
@@ -118,3 +119,35 @@ def test_a_password_by_its_new_name_is_in_no_log() -> None:
         *(b"tls-client-key-file-pass", b"(redacted)"),
     ]
     assert client.execute("CONFIG", "GET", "masterauth") == [b"masterauth", b"its own"]
+
+
+class LatePrimary:
+    """A connection on which something comes just when this server has been told to follow another one, or nobody."""
+
+    def __init__(self, client: EngineClient, words: tuple[str, ...]) -> None:
+        self._client = client
+        self._words = words
+        self.received = 0
+
+    async def receive(self, count: int) -> bytes:
+        self.received += 1
+        assert self._client.execute("REPLICAOF", *self._words) == b"OK"
+        return b"+PONG\r\n"
+
+    async def send(self, data: bytes) -> None:
+        """Nobody reads it."""
+
+
+@pytest.mark.parametrize("words", [("127.0.0.1", "2"), ("NO", "ONE")])
+async def test_what_comes_from_a_primary_that_does_not_count_any_more_is_nobodys(
+    words: tuple[str, ...],
+) -> None:
+    client = EngineClient()
+    client.execute("REPLICAOF", "127.0.0.1", "1")
+    following = client.engine.replication.following
+    assert following is not None
+    following.begin("127.0.0.1:1", "127.0.0.1:3")
+    stream = LatePrimary(client, words)
+    with anyio.fail_after(20):
+        assert not await driver._serve_link(client.engine, following, stream)  # type: ignore[arg-type]
+    assert stream.received == 1
