@@ -44,8 +44,9 @@ class Keyspace:
         self.nearest = NEVER
         #: Whether keys are removed when they expire, or only when they are next asked for.
         self.active_expiry = True
-        self._follows = self._importing = False
-        #: What is past is hidden but not removed: somebody else says when it has gone (`follows`, `importing`).
+        self._follows = self._importing = self._paused = False
+        #: What is past is hidden but not removed: somebody else says when it has gone (`follows`, `importing`), or nothing
+        #: is to change (`paused`).
         self.keeps_past = False
         #: A command of a primary, or out of a file, is running.
         self.obeying = False
@@ -83,7 +84,7 @@ class Keyspace:
     @follows.setter
     def follows(self, follows: bool) -> None:
         self._follows = follows
-        self.keeps_past = follows or self._importing
+        self._decide()
 
     @property
     def importing(self) -> bool:
@@ -95,7 +96,22 @@ class Keyspace:
         if self._importing and not importing:
             self.falls_due(self.now)
         self._importing = importing
-        self.keeps_past = importing or self._follows
+        self._decide()
+
+    @property
+    def paused(self) -> bool:
+        """Whether clients that write are held back: nothing is to change by itself either."""
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        if self._paused and not paused:
+            self.falls_due(self.now)
+        self._paused = paused
+        self._decide()
+
+    def _decide(self) -> None:
+        self.keeps_past = self._follows or self._importing or self._paused
 
     def is_past(self, when: int) -> bool:
         """Whether what a command lets expire at `when` goes at once; not where somebody else says when it has gone."""

@@ -112,6 +112,7 @@ class Pause:
         else:
             self.until = self._asked_until
         self.everything = self._asked_everything or self._asleep_until is not None or holds_everything
+        self._engine.keyspace.paused = self.until is not None
         if self.until is not None:
             self._engine.keyspace.falls_due(self.until)
         self._engine.update_guard()

@@ -357,7 +357,8 @@ class Replication:
     @property
     def _pings(self) -> bool:
         """Whether it is for this server to show that it is alive. A stream that is to come to its end does not go on so."""
-        return self.following is None and not self._engine.ending.in_progress
+        ends = self._engine.ending.in_progress or self.failover.in_progress
+        return self.following is None and not ends
 
     def next_due(self) -> int | None:
         """When `run_due` has something to do, in milliseconds since 1970; None when nothing is due ever."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
 
 from anystore.pulsards import ManualClock
 from anystore.pulsards.engine import Engine
 from tests.pulsards.differential import Differential
-from tests.pulsards.peers import EngineClient
+from tests.pulsards.peers import EngineClient, RealClient
 from tests.pulsards.scenes import Step, play
 from tests.servers import RealServer
 
@@ -125,3 +128,46 @@ def test_killed_while_kept() -> None:
     two.close()
     assert one.execute("CLIENT", "UNPAUSE") == b"OK"
     assert one.execute("EXISTS", "a") == 0
+
+
+def test_nothing_expires_meanwhile_as_in_redis(valkey: RealServer, redis_server: RealServer | None) -> None:
+    """Nobody sees what is past, and it goes when the pause has ended: a replica that is waited for can catch up."""
+
+    def seen(client: EngineClient | RealClient, go_on: Callable[[], None]) -> list[object]:
+        def until(done: Callable[[], bool]) -> None:
+            deadline = time.monotonic() + 20
+            while not done():
+                assert time.monotonic() < deadline
+                go_on()
+
+        for call in (
+            "FLUSHALL",
+            "SET key 1 PX 30",
+            "HSET hash f v",
+            "CONFIG RESETSTAT",
+            "CLIENT PAUSE 9999 WRITE",
+        ):
+            client.execute(*call.split())
+        until(lambda: client.execute("GET", "key") is None)
+        found = [client.execute(*call.split()) for call in ("DBSIZE", "EXISTS key", "TTL key")]
+        found.append(b"expired_keys:0" in client.execute("INFO", "stats"))
+        client.execute("CLIENT", "UNPAUSE")
+        until(lambda: client.execute("DBSIZE") == 1)
+        found.append(b"expired_keys:1" in client.execute("INFO", "stats"))
+        return found
+
+    clock = ManualClock()
+    ours = EngineClient(clock=clock)
+
+    def advance() -> None:
+        clock.advance(0.1)
+        ours.engine.run_due()
+        ours.engine.flush()
+
+    found = seen(ours, advance)
+    assert found == [2, 0, -2, True, True]
+    for server in (valkey, redis_server):
+        if server is not None:
+            client = RealClient(server.port)
+            assert found == seen(client, lambda: None)
+            client.close()

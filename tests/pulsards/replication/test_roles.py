@@ -521,6 +521,20 @@ class TestPromotion:
         assert contents(pair.primary) == contents(pair.replica)
         assert b"sync_full:0" in pair.replica.execute("INFO", "stats")
 
+    def test_what_expires_while_a_replica_is_waited_for_does_not_move_the_end_away(self) -> None:
+        pair = Pair()
+        pair.follow()
+        for number in range(20):
+            pair.primary.execute("SET", f"k{number}", "1", "PX", 100 + number)
+        assert pair.primary.execute("FAILOVER") == b"OK"
+        before = offsets(pair.primary)
+        pair.clock.advance(30)
+        run_due(pair.primary.engine)
+        assert pair.primary.execute("GET", "k1") is None
+        assert offsets(pair.primary) == before
+        pair.wire.pump()
+        assert b"master_failover_state:failover-in-progress" in pair.primary.execute("INFO", "replication")
+
     def test_failover_that_takes_too_long(self) -> None:
         pair = Pair()
         pair.follow()
