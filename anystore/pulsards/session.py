@@ -196,9 +196,12 @@ class Session(ClientState):
             reply = engine.call(self, entry, arguments)
         if reply is not NO_REPLY:
             if self.muted:
-                self._reply_unless_muted(reply)
+                self._leave_out()
             else:
                 self._out.append(encode_reply(reply, self.protocol))
+        if self._own_messages:
+            self._out += self._own_messages
+            self._own_messages.clear()
         if engine.keyspace.ready:
             engine.waiting.serve()
 
@@ -266,7 +269,7 @@ class Session(ClientState):
         if reply is NO_REPLY or not self.engine.tracking.waiting:
             return reply
         if self.muted:
-            self._reply_unless_muted(reply)
+            self._leave_out()
         else:
             self._out.append(encode_reply(reply, self.protocol))
         self.engine.tracking.send_own(self)
@@ -275,7 +278,7 @@ class Session(ClientState):
     def _reply_before_messages(self, reply: Any) -> Any:
         """What a client's own command sends that client, it gets after the reply: never inside of one."""
         if self.muted:
-            self._reply_unless_muted(reply)
+            self._leave_out()
         elif reply is not NO_REPLY:
             self._out.append(encode_reply(reply, self.protocol))
         self._out += self._own_messages
@@ -327,13 +330,12 @@ class Session(ClientState):
 
     # Bytes out
 
-    def _reply_unless_muted(self, reply: Any) -> None:
-        """CLIENT REPLY: OFF drops every reply, SKIP the next one."""
+    def _leave_out(self) -> None:
+        """A reply is not sent: CLIENT REPLY OFF asks for that with each one, SKIP with the next."""
         if self.skip_replies:
             self.skip_replies -= 1
             if not self.skip_replies:
                 self.muted = False
-            return
 
     def push(self, data: bytes) -> None:
         """Queue an encoded message: at once, or after the reply where it is the session's own command that sends it."""
@@ -389,8 +391,10 @@ class Session(ClientState):
         """Answer a command that has a message for each of its arguments; inside EXEC they are items of its reply."""
         if self.exec_replies is not None:
             self.exec_replies.append(reply)
-        else:
-            self.push_reply(reply)
+            return
+        if self.skip_replies:
+            self._leave_out()  # confirmations leave all the same, and nothing else is left out in their place
+        self.push_reply(reply)
 
     def unpark(self, reply: Any) -> None:
         """End the parked command with this reply, and run what arrived meanwhile."""
@@ -400,7 +404,9 @@ class Session(ClientState):
         waiter.leave()
         self.waiter = None
         self.engine.waiting.count(waiter, type(reply) is ErrorReply)
-        if not self.muted:
+        if self.muted:
+            self._leave_out()
+        else:
             self._out.append(encode_reply(reply, self.protocol))
         self.engine.outbox[self] = None
         self.engine.resumed.append(self)

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from anystore.pulsards.errors import CommandError
+from anystore.resp.encode import encode_reply
 from anystore.resp.types import NULL_ARRAY, PushReply
 
 if TYPE_CHECKING:
@@ -239,10 +240,10 @@ class TrackingTable:
                 return
             receiver = other
         if receiver.protocol == 3:
-            receiver.push_reply(PushReply([b"invalidate", keys]))
+            receiver.push(encode_reply(PushReply([b"invalidate", keys]), 3))
         elif tracking.redirect and receiver.subscriptions:
             content = NULL_ARRAY if keys is None else keys
-            receiver.push_reply(PushReply([b"message", CHANNEL, content]))
+            receiver.push(encode_reply(PushReply([b"message", CHANNEL, content]), 2))
 
 
 def check_prefixes(tracking: Tracking | None, prefixes: list[bytes]) -> None:

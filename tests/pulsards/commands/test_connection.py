@@ -9,6 +9,7 @@ import pytest
 from anystore.pulsards import ManualClock
 from tests.pulsards.differential import Differential
 from tests.pulsards.peers import EngineClient
+from tests.pulsards.scenes import play
 from tests.servers import RealServer
 
 NOT_AS_VALKEY = {
@@ -173,6 +174,25 @@ class TestClient:
                 client.send(*command.split())
             assert client.receive() == b"OK"
             assert client.receive() == b"1"
+
+    @pytest.mark.parametrize("speak", ["PING", "HELLO 3"], ids=["resp2", "resp3"])
+    def test_skipped_replies(self, valkey: RealServer, redis_server: RealServer | None, speak: str) -> None:
+        # The one that is skipped may come later, of a command that waits, or is a confirmation, which is sent nevertheless.
+        play(
+            [
+                *(("a", speak), ("b", "PING")),
+                *(("a", "CLIENT REPLY SKIP"), ("a", "BLPOP l 0"), ("b", "RPUSH l x"), ("a", "PING")),
+                *(("a", "CLIENT REPLY SKIP"), ("a", "BLPOP l 0"), ("a", "ECHO x"), ("b", "RPUSH l x")),
+                *(("a", "CLIENT REPLY SKIP"), ("a", "SSUBSCRIBE c"), ("a", "PING")),
+                *(("a", "CLIENT REPLY SKIP"), ("a", "SUNSUBSCRIBE"), ("a", "PING")),
+                *(("a", "CLIENT REPLY SKIP"), ("a", "SUNSUBSCRIBE"), ("a", "SELECT 1"), ("a", "NOPE")),
+                *(("a", "CLIENT REPLY SKIP"), ("a", "NOPE"), ("a", "SELECT 0")),
+                *(("a", "CLIENT REPLY OFF"), ("a", "BLPOP l 0"), ("b", "RPUSH l x"), ("a", "PING")),
+                *(("a", "SUBSCRIBE c"), ("b", "PUBLISH c x"), ("a", "UNSUBSCRIBE"), ("a", "CLIENT REPLY ON")),
+            ],
+            valkey,
+            redis_server,
+        )
 
     def test_unblock(self) -> None:
         one = EngineClient()
