@@ -10,7 +10,8 @@ import errno
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol, runtime_checkable
 
 import anyio
@@ -32,6 +33,8 @@ __all__ = (
 
 RECEIVE_BYTES: Final = 65536
 """What one receive takes at most: small enough that parsing it never holds the loop for long."""
+HEAD_START: Final = 0.25
+"""Seconds that an address has before the next one of the host is tried beside it, as RFC 8305 recommends."""
 
 
 @runtime_checkable
@@ -217,24 +220,64 @@ class SocketByteStream(ByteStream):
 async def open_tcp(host: str, port: int, source: str = "") -> SocketByteStream:
     """Connect by TCP, to the first of the host's addresses that answers; without Nagle's delay, with keep-alive.
 
+    They are tried in the resolver's order. One that says nothing does not hold the next one up for long.
     `source` is the address of this machine to connect from; empty, the system chooses.
     Set a time limit around it. Cancelled, it leaves nothing open.
 
     Raises:
         OSError: The name is unknown, or no address took the connection.
     """
-    # The error of the first address is the telling one: it is the address that the resolver prefers.
-    first_error: OSError | None = None
     try:
         found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except ValueError as error:  # a text that cannot be a host's name is one that nobody has
         raise socket.gaierror(socket.EAI_NONAME, f"no host has the name {host[:100]!r}: {error}") from error
-    for family, kind, protocol, _, address in found:
+    opening = [
+        partial(_connect_tcp, family, kind, protocol, address, source)
+        for family, kind, protocol, _, address in found
+    ]
+    if not opening:
+        raise OSError(errno.EHOSTUNREACH, f"no address for {host}")
+    return await (opening[0]() if len(opening) == 1 else _first_of(opening))
+
+
+async def _first_of(opening: Sequence[Callable[[], Awaitable[SocketByteStream]]]) -> SocketByteStream:
+    """What is open first; each begins when the one before has failed, or has said nothing for `HEAD_START`."""
+    errors: dict[int, OSError] = {}
+    opened: SocketByteStream | None = None
+
+    async def attempt(number: int, failed: anyio.Event) -> None:
+        nonlocal opened
         try:
-            return await _connect(_tcp_socket(family, kind, protocol, source), address)
+            stream = await opening[number]()
         except OSError as error:
-            first_error = first_error or error
-    raise first_error or OSError(errno.EHOSTUNREACH, f"no address for {host}")
+            errors[number] = error
+            failed.set()
+            return
+        if opened is None:
+            opened = stream
+            group.cancel_scope.cancel()
+        else:
+            stream.close()
+
+    try:
+        async with anyio.create_task_group() as group:
+            for number in range(len(opening)):
+                failed = anyio.Event()
+                group.start_soon(attempt, number, failed)
+                with anyio.move_on_after(HEAD_START):
+                    await failed.wait()
+    except BaseException:
+        if opened is not None:
+            opened.close()
+        raise
+    if opened is None:
+        # The error of the first address is the telling one: it is the address that the resolver prefers.
+        raise errors[0]
+    return opened
+
+
+async def _connect_tcp(family: int, kind: int, protocol: int, address: Any, source: str) -> SocketByteStream:
+    return await _connect(_tcp_socket(family, kind, protocol, source), address)
 
 
 def _tcp_socket(family: int, kind: int, protocol: int, source: str) -> socket.socket:

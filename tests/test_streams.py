@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from anystore import streams
 from anystore.streams import NowaitStream, SocketByteStream, open_tcp, open_tls, open_unix, tls_context
 from tests.faultproxy import CERTIFICATES, server_tls
 from tests.servers import free_port
@@ -301,6 +302,39 @@ class TestOpening:
         listener.close()
         with pytest.raises(ConnectionRefusedError):
             await open_tcp("host", port)
+
+    @pytest.mark.parametrize("cancelled", [False, True])
+    async def test_the_next_address_where_the_first_says_nothing(
+        self, listener: socket.socket, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+    ) -> None:
+        """As with a network that has IPv6 by name only: the limit of time for connecting is for all addresses."""
+        silent = ("192.0.2.1", 1)
+        loopback = ("127.0.0.1", listener.getsockname()[1])
+        asked = []
+
+        async def found(host: str, port: int, **options: object) -> list[object]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address) for address in (silent, loopback)]
+
+        connect = streams._connect
+
+        async def connect_or_not(sock: socket.socket, address: object) -> SocketByteStream:
+            asked.append(address)
+            if address == silent:
+                try:
+                    await anyio.sleep_forever()
+                finally:
+                    sock.close()
+            if cancelled:
+                scope.cancel()
+            return await connect(sock, address)
+
+        monkeypatch.setattr(anyio, "getaddrinfo", found)
+        monkeypatch.setattr(streams, "_connect", connect_or_not)
+        with anyio.fail_after(20) as scope:
+            async with await open_tcp("host", 1) as stream:
+                assert stream.extra(SocketAttribute.remote_address) == loopback
+        assert scope.cancelled_caught is cancelled
+        assert asked == [silent, loopback]
 
     async def test_unix(self, tmp_path: Path) -> None:
         path = str(tmp_path / "s")
