@@ -199,11 +199,11 @@ class Session(ClientState):
                 self._leave_out()
             else:
                 self._out.append(encode_reply(reply, self.protocol))
-        if self._own_messages:
-            self._out += self._own_messages
-            self._own_messages.clear()
         if engine.keyspace.ready:
             engine.waiting.serve()
+        if self._own_messages:  # also of what came of it for clients that were waiting
+            self._out += self._own_messages
+            self._own_messages.clear()
 
     def resume(self, turn_ns: int = _ENDLESS) -> None:
         """Run what arrived while the session was parked, or, for so many nanoseconds, what there was no time for."""
@@ -239,8 +239,9 @@ class Session(ClientState):
             self.engine.pause.hold(self)
             return NO_REPLY
         if self.queue is not None and not entry.in_transaction:
-            self.queue.append((entry, arguments))
-            self.queued_bytes += sum(map(len, arguments))
+            if not (self.queue_broken or self.lost_race):  # what will not run need not be kept
+                self.queue.append((entry, arguments))
+                self.queued_bytes += sum(map(len, arguments))
             return QUEUED
         keyspace = self.engine.keyspace
         before, keyspace.sees_past = keyspace.sees_past, self.import_source and keyspace.importing

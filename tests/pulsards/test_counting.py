@@ -243,6 +243,14 @@ def test_a_lost_transaction_watches_nothing_any_more(valkey: RealServer) -> None
             assert (figures["watching_clients"], figures["total_watched_keys"]) == ("3", "2")
 
 
+def test_a_transaction_that_will_not_run_keeps_no_commands(stages: tuple[Stage, Stage]) -> None:
+    for stage in stages:
+        stage.play([("a", "MULTI"), ("a", "NOPE"), ("a", "GET k"), ("b", "WATCH k"), ("c", "SET k 1")])
+        stage.play([("b", "MULTI"), ("b", "GET k"), ("b", "GET k")])
+        rows = stage.lines()
+        assert [(rows[name]["multi"], rows[name]["multi-mem"]) for name in "ab"] == [("0", "0"), ("0", "0")]
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -307,7 +315,7 @@ def test_monitor_shows_what_has_run(stages: tuple[Stage, Stage]) -> None:
                 ("a", "SELECT 0"),
                 ("-b", "BLPOP l 0"),
                 ("a", "RPUSH l x"),
-                ("b", "SUBSCRIBE c"),
+                ("c", "SUBSCRIBE c"),
                 ("a", "PING end"),
             ]
         )

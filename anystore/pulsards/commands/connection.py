@@ -63,8 +63,7 @@ def reset(ctx: Context, args: list[bytes]) -> SimpleString:
     session.db = engine.keyspace.databases[0]
     session.protocol = 2
     session.name = b""
-    session.muted = False
-    session.skip_replies = 0
+    session.muted = session.skip_replies > 0  # it is this reply that CLIENT REPLY SKIP leaves out
     session.no_evict = session.no_touch = session.redirects = session.import_source = False
     engine.acl.log_out(session)
     return SimpleString(b"RESET")

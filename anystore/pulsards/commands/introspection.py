@@ -9,9 +9,12 @@ from anystore import spec
 from anystore.pulsards import glob
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import SYNTAX, CommandError
+from anystore.pulsards.numbers import parse_integer
 from anystore.pulsards.registry import CommandEntry, command
 from anystore.resp.types import SetReply, SimpleString
-from anystore.spec import Argument, CommandSpec, IndexSearch, KeyRange, KeySpec
+from anystore.spec import Argument, CommandSpec, IndexSearch, KeyNumber, KeyRange, KeySpec
+
+_INVALID: Final = b"ERR Invalid arguments specified for command"
 
 
 def _entries(ctx: Context) -> list[CommandEntry]:
@@ -77,20 +80,36 @@ def _keys(args: list[bytes]) -> tuple[CommandSpec, list[bytes]]:
     row = spec.lookup_arguments(call)
     if row is None:
         raise CommandError(b"ERR Invalid command specified")
-    if not row.key_specs:
+    if all("not_key" in key_spec.flags for key_spec in row.key_specs):
         raise CommandError(b"ERR The command has no key arguments")
     if len(call) < abs(row.arity) or (row.arity > 0 and len(call) != row.arity):
         raise CommandError(b"ERR Invalid number of arguments specified for command")
     return row, call
 
 
+def _lacks_keys(row: CommandSpec, call: list[bytes]) -> bool:
+    """Whether keys are not there that the command always has, or that the call says there are."""
+    return any(_is_beyond(key_spec, call) for key_spec in row.key_specs)
+
+
+def _is_beyond(row: KeySpec, call: list[bytes]) -> bool:
+    search, found = row.begin_search, row.find_keys
+    if not isinstance(search, IndexSearch) or "not_key" in row.flags:
+        return False
+    if isinstance(found, KeyNumber):
+        count = parse_integer(call[search.index + found.keynumidx])
+        last = search.index + found.firstkey + ((count or 0) - 1) * found.keystep
+        return count is None or count < 0 or last >= len(call)
+    return search.index >= len(call)
+
+
 @command("command|getkeys")
 def command_getkeys(ctx: Context, args: list[bytes]) -> list[bytes]:
     """COMMAND GETKEYS command [arg …] — the keys that the call names. O(N). Since 2.8.13."""
     row, call = _keys(args)
-    positions = spec.key_positions(call)
+    positions = () if _lacks_keys(row, call) else spec.key_positions(call)
     if not positions and "no_mandatory_keys" not in row.flags:
-        raise CommandError(b"ERR Invalid arguments specified for command")
+        raise CommandError(_INVALID)
     return [call[position] for position in positions]
 
 
@@ -167,9 +186,9 @@ def _key_spec(row: KeySpec) -> dict[bytes, Any]:
 def command_getkeysandflags(ctx: Context, args: list[bytes]) -> list[Any]:
     """COMMAND GETKEYSANDFLAGS command [arg …] — each key with what is done to it. O(N). Since 7.0."""
     row, call = _keys(args)
-    flagged = spec.key_flags(call)
+    flagged = () if _lacks_keys(row, call) else spec.key_flags(call)
     if not flagged and "no_mandatory_keys" not in row.flags:
-        raise CommandError(b"ERR Invalid arguments specified for command")
+        raise CommandError(_INVALID)
     return [
         [call[position], SetReply(SimpleString(flag.encode()) for flag in sorted(flags))]
         for position, flags in flagged

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anystore.pulsards.clock import ManualClock
+from tests.pulsards import scenes
 from tests.pulsards.commands.sequences import sequences
 from tests.pulsards.differential import Differential
 from tests.pulsards.peers import EngineClient
@@ -378,3 +379,16 @@ class TestAnyScene:
         redis_server: RealServer | None,
     ) -> None:
         play(list(zip(names, commands, strict=False)), valkey, redis_server)
+
+
+def test_events_of_what_waiting_clients_take(valkey: RealServer) -> None:
+    """Who has set them going hears of them with its own command's, behind the reply."""
+    steps: list[scenes.Step] = [
+        *(("a", "HELLO 3"), ("a", "PSUBSCRIBE __keyevent@0__:*"), ("b", "BLPOP l 0"), ("a", "RPUSH l x y")),
+        *(("b", "BLMOVE l m LEFT LEFT 0"), ("c", "BZPOPMIN z 0"), ("a", "ZADD z 1 m"), ("b", "BRPOP n 0")),
+        *(("a", "MULTI"), ("a", "RPUSH n x"), ("a", "SET k v"), ("a", "EXEC")),
+    ]
+    # Before 7.2 what a client sends itself came before the reply.
+    answers = scenes.play(steps, valkey, None, notify_keyspace_events="KEA")
+    heard = [reply[1][2] for step, who, reply in answers if step == 3 and isinstance(reply, tuple)]
+    assert heard == [b"__keyevent@0__:rpush", b"__keyevent@0__:lpop"]

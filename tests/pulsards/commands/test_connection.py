@@ -189,6 +189,8 @@ class TestClient:
                 *(("a", "CLIENT REPLY SKIP"), ("a", "NOPE"), ("a", "SELECT 0")),
                 *(("a", "CLIENT REPLY OFF"), ("a", "BLPOP l 0"), ("b", "RPUSH l x"), ("a", "PING")),
                 *(("a", "SUBSCRIBE c"), ("b", "PUBLISH c x"), ("a", "UNSUBSCRIBE"), ("a", "CLIENT REPLY ON")),
+                *(("a", "CLIENT REPLY SKIP"), ("a", "RESET"), ("a", "PING")),
+                *(("a", "CLIENT REPLY OFF"), ("a", "RESET"), ("a", "PING")),
             ],
             valkey,
             redis_server,

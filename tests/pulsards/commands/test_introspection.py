@@ -35,6 +35,26 @@ class TestCommand:
                 *("COMMAND GETKEYS GET a", "COMMAND GETKEYS MSET a 1 b 2", "COMMAND GETKEYS EVAL s 2 a b c"),
                 *("COMMAND GETKEYS EVAL s 0", "COMMAND GETKEYS NOPE a", "COMMAND GETKEYS"),
                 *("COMMAND GETKEYS SORT a STORE b", "COMMAND NOPE", "COMMAND INFO nope"),
+                # Not as many keys as the call says, or as the command has always.
+                *("COMMAND GETKEYS ZUNIONSTORE d 5 a b", "COMMAND GETKEYS ZUNIONSTORE d -1 a"),
+                *("COMMAND GETKEYS ZUNIONSTORE d x a", "COMMAND GETKEYS ZUNIONSTORE d 2 a b"),
+                *("COMMAND GETKEYS ZUNION 5 a b", "COMMAND GETKEYS EVAL s 2 a", "COMMAND GETKEYS EVAL s x a"),
+                *(
+                    "COMMAND GETKEYS PFMERGE a",
+                    "COMMAND GETKEYS PFMERGE a b",
+                    "COMMAND GETKEYS LMPOP 2 a LEFT",
+                ),
+                *("COMMAND GETKEYSANDFLAGS ZUNIONSTORE d 5 a b", "COMMAND GETKEYSANDFLAGS PFMERGE a"),
+                *(
+                    "COMMAND GETKEYS SSUBSCRIBE a",
+                    "COMMAND GETKEYS SPUBLISH a b",
+                    "COMMAND GETKEYS PUBLISH a b",
+                ),
+                *(
+                    "COMMAND GETKEYS ZDIFF 0 a b",
+                    "COMMAND GETKEYS BLMPOP 0 1 a LEFT",
+                    "COMMAND GETKEYS FCALL f 0",
+                ),
                 *("COMMAND LIST FILTERBY NOPE x", "COMMAND LIST NOPE", "COMMAND LIST FILTERBY MODULE nope"),
                 "COMMAND DOCS nope",
             ]
