@@ -168,12 +168,12 @@ async def _hello(connection: Connection, profile: Profile) -> bool:
     if not isinstance(reply, ResponseError):
         return True
     if isinstance(reply, (AuthenticationError, NoPermission)):
-        raise reply
+        raise _discreet(reply, profile)
     # Redis before 6.0 knows no HELLO; others may have it switched off, or answer NOPROTO. A login that these refuse
     # comes out in RESP2's own.
     if isinstance(reply, UnsupportedProtocol) or reply.code == "ERR":
         return False
-    raise reply
+    raise _discreet(reply, profile)
 
 
 async def _log_in(connection: Connection, profile: Profile) -> None:
@@ -183,4 +183,13 @@ async def _log_in(connection: Connection, profile: Profile) -> None:
     user = (profile.user,) if profile.user is not None else ()
     (reply,) = await _ask(connection, ("AUTH", *user, profile.password))
     if isinstance(reply, ResponseError):
-        raise reply if reply.code != "ERR" else AuthenticationError(str(reply))
+        error = _discreet(reply, profile)
+        raise error if error.code != "ERR" else AuthenticationError(str(error))
+
+
+def _discreet(error: ResponseError, profile: Profile) -> ResponseError:
+    """The error without the password: a server that does not know a command repeats what it was given."""
+    text = str(error).partition(", with args beginning with")[0]
+    if profile.password:
+        text = text.replace(profile.password, "***")
+    return type(error)(text)

@@ -183,6 +183,27 @@ class TestOldAndOddServers:
         with pytest.raises(AuthenticationError, match="no password is set"):
             await opened(server)
 
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"-ERR unknown command `AUTH`, with args beginning with: `user`, `secret`, \r\n",
+            b"-ERR unknown command 'AUTH' 'user' 'secret'\r\n",
+            b"-WRONGPASS secret is not it\r\n",
+        ],
+    )
+    @pytest.mark.parametrize("command", ["HELLO", "AUTH"])
+    async def test_a_server_that_repeats_the_password(self, command: str, answer: bytes) -> None:
+        known = {"HELLO": b"-ERR unknown command `HELLO`, with args beginning with: `secret`, \r\n"}
+        server = ScriptedServer(
+            {**known, "AUTH": b"-ERR unknown command `AUTH`: secret\r\n", command: answer}
+        )
+        with pytest.raises(AuthenticationError) as caught:
+            await opened(server)
+        error: BaseException | None = caught.value
+        while error is not None:
+            assert "secret" not in f"{error!r} {error}"
+            error = error.__cause__ or error.__context__
+
     async def test_hello_that_is_forbidden(self) -> None:
         server = ScriptedServer({"HELLO": b"-NOPERM no\r\n"})
         with pytest.raises(NoPermission):
