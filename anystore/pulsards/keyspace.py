@@ -5,7 +5,7 @@ What a single one does is in `anystore.pulsards.database`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from anystore.pulsards.access import AccessFrequencies
@@ -205,13 +205,17 @@ class Keyspace:
 
     def flush_all(self, leavings: Leavings | None = None) -> int:
         """Empty every database; the number of keys removed. `leavings` are to free them, if any are given: O(1) then."""
-        self._leave(leavings)
-        return sum(database.flush() for database in self.databases)
+        return self.flush(self.databases, leavings)
 
-    def _leave(self, leavings: Leavings | None) -> None:
+    def flush(self, databases: Sequence[Database], leavings: Leavings | None = None) -> int:
+        """Empty some databases, as `flush_all` does all of them."""
+        self._leave(databases, leavings)
+        return sum(database.flush() for database in databases)
+
+    def _leave(self, databases: Sequence[Database], leavings: Leavings | None) -> None:
         # An image that is being written goes on from what it has taken of them; it goes with that.
         if leavings is not None and not self.images:
-            leavings.take(getattr(database, name) for database in self.databases for name in _HELD)
+            leavings.take(getattr(database, name) for database in databases for name in _HELD)
             self.falls_due(self.now)
 
     def take_over(self, other: Keyspace, leavings: Leavings | None = None) -> None:
@@ -219,7 +223,7 @@ class Keyspace:
 
         Constant, but for the keys watched or waited for, and O(N) where an account is kept of them, or they are freed.
         """
-        self._leave(leavings)
+        self._leave(self.databases, leavings)
         for own, new in zip(self.databases, other.databases, strict=True):
             own.touch_all_watched(new)
             own.flush()

@@ -31,6 +31,11 @@ class Leavings:
         """Whether there is anything left to free."""
         return bool(self._held)
 
+    @property
+    def left(self) -> int:
+        """How many keys or the like are still to be freed. O(containers)."""
+        return sum(len(item) if isinstance(item, dict | list) else 1 for item in self._held)
+
     def free_some(self) -> None:
         """Free what a slice of a millisecond can, but no more than some ten thousand keys."""
         held = self._held

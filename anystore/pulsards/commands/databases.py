@@ -8,15 +8,15 @@ from anystore.pulsards.commands.arguments import integer_between
 from anystore.pulsards.commands.keys import NO_SUCH_DATABASE
 from anystore.pulsards.context import Context
 from anystore.pulsards.errors import SYNTAX, CommandError
+from anystore.pulsards.leavings import Leavings
 from anystore.pulsards.registry import command
 from anystore.resp.types import OK
 
 
 @command("flushdb")
 def flushdb(ctx: Context, args: list[bytes]) -> Any:
-    """FLUSHDB [ASYNC | SYNC] → OK; the selected database is empty. O(N) in freeing the keys, either way."""
-    _check_mode(args)
-    ctx.db.flush()
+    """FLUSHDB [ASYNC | SYNC] → OK; the selected database is empty. O(N) in freeing the keys; ASYNC does it in slices."""
+    ctx.engine.keyspace.flush((ctx.db,), _leavings(ctx, args))
     ctx.propagate_as_is()  # even of what is empty: a copy may still have what has expired here
     ctx.engine.tracking.flushed()
     return OK
@@ -24,18 +24,20 @@ def flushdb(ctx: Context, args: list[bytes]) -> Any:
 
 @command("flushall")
 def flushall(ctx: Context, args: list[bytes]) -> Any:
-    """FLUSHALL [ASYNC | SYNC] → OK; every database is empty. O(N) in freeing the keys, either way."""
-    _check_mode(args)
-    ctx.engine.keyspace.flush_all()
+    """FLUSHALL [ASYNC | SYNC] → OK; every database is empty. O(N) in freeing the keys; ASYNC does it in slices."""
+    ctx.engine.keyspace.flush_all(_leavings(ctx, args))
     ctx.propagate_as_is()
     ctx.engine.tracking.flushed()
     ctx.engine.saver.after_flush()
     return OK
 
 
-def _check_mode(args: list[bytes]) -> None:
-    if len(args) > 2 or (len(args) == 2 and args[1].lower() not in (b"async", b"sync")):
+def _leavings(ctx: Context, args: list[bytes]) -> Leavings | None:
+    """What frees the keys, where they are not to be freed at once."""
+    mode = args[1].lower() if len(args) == 2 else b"sync"
+    if len(args) > 2 or mode not in (b"async", b"sync"):
         raise CommandError(SYNTAX)
+    return ctx.engine.leavings if mode == b"async" else None
 
 
 @command("swapdb")

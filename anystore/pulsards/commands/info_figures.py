@@ -71,8 +71,7 @@ def clients(engine: Engine) -> Fields:
 
 def memory(engine: Engine) -> Fields:
     figures = memory_figures(engine)
-    scripts = engine.scripts
-    eviction = engine.eviction
+    eviction, libraries = engine.eviction, engine.libraries
     yield from _sized("used_memory", figures.used)
     yield from _sized("used_memory_rss", figures.resident)
     yield from _sized("used_memory_peak", figures.peak)
@@ -84,13 +83,22 @@ def memory(engine: Engine) -> Fields:
     machine = process.system_memory()
     if machine is not None:
         yield from _sized("total_system_memory", machine)
-    yield from _sized("used_memory_lua", scripts.memory_used)
-    yield "used_memory_vm_eval", scripts.memory_used
-    yield "number_of_cached_scripts", len(scripts)
+    yield from _sized("used_memory_lua", figures.scripts)
+    yield "used_memory_vm_eval", figures.scripts
+    yield "number_of_cached_scripts", len(engine.scripts)
+    yield "number_of_functions", libraries.function_count
+    yield "number_of_libraries", len(libraries)
+    yield "used_memory_vm_functions", figures.functions
+    yield from _sized("used_memory_vm_total", figures.scripts + figures.functions)
     yield from _sized("maxmemory", eviction.limit)
     yield "maxmemory_policy", eviction.policy
+    yield "mem_replication_backlog", figures.backlog
+    yield "mem_total_replication_buffers", figures.backlog + figures.replicas
+    yield "mem_clients_slaves", figures.replicas
     yield "mem_clients_normal", figures.clients
+    yield "mem_aof_buffer", figures.log_buffer
     yield "mem_allocator", process.ALLOCATOR
+    yield "lazyfree_pending_objects", engine.leavings.left
 
 
 def _sized(name: str, size: int) -> Fields:

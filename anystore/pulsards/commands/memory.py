@@ -48,8 +48,12 @@ def memory_stats(ctx: Context, args: list[bytes]) -> dict[bytes, Any]:
         b"peak.allocated": figures.peak,
         b"total.allocated": figures.used,
         b"startup.allocated": figures.startup,
+        b"replication.backlog": figures.backlog,
+        b"clients.slaves": figures.replicas,
         b"clients.normal": figures.clients,
-        b"lua.caches": engine.scripts.memory_used,
+        b"aof.buffer": figures.log_buffer,
+        b"lua.caches": figures.scripts,
+        b"functions.caches": figures.functions,
     }
     for database in engine.keyspace.databases:
         if database.data:
@@ -91,7 +95,7 @@ def memory_doctor(ctx: Context, args: list[bytes]) -> VerbatimString:
             b"The clients' buffers take more than 200 KB each on average. A client may not read its replies fast "
             b"enough, or send very large commands: CLIENT LIST shows which."
         )
-    if engine.scripts.memory_used > 16 * 2**20:
+    if figures.scripts > 16 * 2**20:
         found.append(b"Scripts take more than 16 MB. SCRIPT FLUSH forgets those that nobody runs any more.")
     if not found:
         return VerbatimString(b"Nothing looks wrong with the memory of this server.\n")

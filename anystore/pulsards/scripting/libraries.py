@@ -112,6 +112,11 @@ class Libraries:
         return len(self._functions)
 
     @property
+    def memory_used(self) -> int:
+        """Bytes that the VM holds, garbage included; 0 while there is none."""
+        return 0 if self._vm is None else self._vm.memory_used()
+
+    @property
     def errors(self) -> list[tuple[bytes, bool]]:
         """The error replies in the last result, and of each whether it was counted when a command failed with it."""
         return [] if self._vm is None else self._vm.lua_to_reply.errors

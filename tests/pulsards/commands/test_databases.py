@@ -14,6 +14,21 @@ class TestEmptying:
         for name in ("FLUSHDB", "FLUSHALL"):
             peers.check([*fill, f"{name} {mode}".rstrip(), *count])
 
+    @pytest.mark.parametrize("name", ["FLUSHDB", "FLUSHALL"])
+    def test_nobody_waits_for_the_freeing_by_async(self, name: str) -> None:
+        client = EngineClient()
+        for mode, left in (("SYNC", 0), ("ASYNC", 3000)):
+            client.execute("DEBUG", "POPULATE", 3000)
+            held = client.session.db.data
+            assert client.execute(name, mode) == b"OK"
+            assert client.execute("DBSIZE") == 0
+            assert len(held) == (left or 3000)  # what nobody else holds has gone with the last reference
+            assert client.engine.leavings.behind == bool(left)
+        assert client.engine.next_due() is not None
+        while client.engine.leavings.behind:
+            client.engine.run_due()
+        assert not held
+
     def test_no_events(self, peers: Differential) -> None:
         peers.events(["SET a 1", "FLUSHDB", "SET a 1", "FLUSHALL"])
 

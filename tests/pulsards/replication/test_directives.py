@@ -77,6 +77,9 @@ def test_silence_is_borne_as_long_as_wanted() -> None:
 def test_a_larger_backlog_takes_effect_at_once() -> None:
     pair = paired(repl_backlog_size="1000")
     assert figures(pair.primary, "replication")["repl_backlog_size"] == "1000"
+    shown = figures(pair.primary, "memory")
+    assert shown["mem_replication_backlog"] == "1000"
+    assert int(shown["mem_total_replication_buffers"]) == 1000 + int(shown["mem_clients_slaves"])
     pair.primary.execute("CONFIG", "SET", "repl-backlog-size", "100kb")
     pair.wire.pump()
     pair.wire.cut()
