@@ -188,6 +188,39 @@ def test_slow_log_has_a_command_that_waited_when_it_has_ended(stages: tuple[Stag
     assert ours[-1] == ([b"BLPOP", b"l", b"0"], b"b")
 
 
+#: Fields of CLIENT LIST that are not here, and why.
+FIELDS_LEFT_OUT = {
+    "fd": "the driver's, and there is none in the process itself",
+    "qbuf-free": "the buffer for what a client sends has no fixed size",
+    "argv-mem": "until a command is whole its arguments are in the buffer: qbuf",
+    "rbs": "the buffer for replies has no fixed size",
+    "rbp": "as rbs",
+    "capa": "Valkey's",
+    "tot-net-in": "Valkey's, and of Redis 8",
+    "tot-net-out": "as tot-net-in",
+    "tot-cmds": "as tot-net-in",
+}
+
+
+def test_fields_of_clients(stages: tuple[Stage, Stage]) -> None:
+    for stage in stages:
+        stage.play([("a", "PING")])
+    ours, theirs = (list(stage.lines()["a"]) for stage in stages)
+    assert [field for field in theirs if field not in FIELDS_LEFT_OUT] == [
+        field for field in ours if field in theirs
+    ]
+    assert not set(ours) & set(FIELDS_LEFT_OUT)
+    assert set(ours) - set(theirs) <= {"watch", "lib-name", "lib-ver"}  # since 7.2 and 7.4
+
+
+def test_memory_of_what_a_client_has_not_read() -> None:
+    observer = EngineClient()
+    reader = EngineClient(observer.engine)
+    reader.session.hold(5000)
+    line = observer.execute("CLIENT", "LIST", "ID", reader.session.id)
+    assert b" obl=5000 oll=0 omem=5000 " in line
+
+
 def test_what_a_client_has_called_last(stages: tuple[Stage, Stage]) -> None:
     for stage in stages:
         stage.play(

@@ -90,7 +90,10 @@ def describe(session: Session) -> bytes:
         (b"watch", b"%d" % len(session.watching)),
         (b"qbuf", b"%d" % session.parser.buffered),
         (b"multi-mem", b"%d" % session.queued_bytes),
+        # There is one buffer, of any size, and no list of further ones; who wants to know what it takes looks at `omem`.
         (b"obl", b"%d" % session.unsent_bytes),
+        (b"oll", b"0"),
+        (b"omem", b"%d" % session.unsent_bytes),
         (b"tot-mem", b"%d" % session.footprint),
         (b"events", _events(session)),
         (b"cmd", _command(session)),
