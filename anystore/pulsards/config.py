@@ -149,6 +149,9 @@ class Config:
         def effect(changed: frozenset[str]) -> None:
             if "loglevel" in changed:
                 set_level(self.values["loglevel"])
+            if "proto-max-bulk-len" in changed:
+                for session in engine.sessions.values():
+                    session.parser.max_bulk = self.proto_max_bulk_len
             if "requirepass" in changed:
                 engine.acl.set_default_password(self.requirepass.encode("utf-8", "surrogateescape"))
             self._apply(engine)

@@ -13,6 +13,7 @@ from anystore.resp.doubles import format_double
 from anystore.resp.types import (
     NO_REPLY,
     NULL_ARRAY,
+    AttributedReply,
     BigNumber,
     ErrorReply,
     MapReply,
@@ -154,6 +155,14 @@ def _write_dict(write: Callable[[bytes], object], value: dict[Any, Any], protoco
     _write_pairs(write, value.items(), len(value), protocol)
 
 
+def _write_attributed(write: Callable[[bytes], object], value: AttributedReply, protocol: int) -> None:
+    if protocol != 2:
+        write(b"|%d\r\n" % len(value.attributes))
+        for pair in value.attributes.items():
+            _write_items(write, pair, protocol)
+    write_reply(write, value.reply, protocol)
+
+
 def _write_null_array(write: Callable[[bytes], object], value: object, protocol: int) -> None:
     write(b"*-1\r\n" if protocol == 2 else b"_\r\n")
 
@@ -176,6 +185,7 @@ _WRITERS: Final[dict[type, Callable[[Callable[[bytes], object], Any, int], None]
     PushReply: _write_push,
     MapReply: _write_map,
     dict: _write_dict,
+    AttributedReply: _write_attributed,
     type(NULL_ARRAY): _write_null_array,
     type(NO_REPLY): _write_nothing,
 }

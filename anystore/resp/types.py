@@ -59,6 +59,16 @@ class PushReply(list[Any]):
     __slots__ = ()
 
 
+class AttributedReply:
+    """A reply with what is said about it beside; RESP2 clients see the reply alone."""
+
+    __slots__ = ("attributes", "reply")
+
+    def __init__(self, attributes: dict[bytes, Any], reply: Any) -> None:
+        self.attributes = attributes
+        self.reply = reply
+
+
 class _NullArray:
     """RESP2's `*-1`; RESP3 has one null only."""
 

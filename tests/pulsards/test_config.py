@@ -415,3 +415,25 @@ class TestStarting:
     @pytest.mark.parametrize("word", ["plain", "", 'a "b" \\ c', "\n\r\t\a\b\x00\x7f", "é", "\udcff"])
     def test_words_in_quotes(self, word: str) -> None:
         assert split_words(quoted_word(word)) == [word]
+
+
+def test_a_limit_on_arguments_is_for_clients_that_are_connected_too(
+    valkey: RealServer, redis_server: RealServer | None
+) -> None:
+    large = "x" * (2**20 + 1)
+    for server in (None, valkey, redis_server):
+        if server is None:
+            one = EngineClient()
+            two: EngineClient | RealClient = EngineClient(one.engine)
+        else:
+            one, two = RealClient(server.port), RealClient(server.port)
+        assert two.execute("SET", "k", large) == b"OK"
+        assert one.execute("CONFIG", "SET", "proto-max-bulk-len", "1mb") == b"OK"
+        try:
+            assert two.execute("SET", "k", large) == ("error", "ERR Protocol error: invalid bulk length")
+            assert one.execute("SET", "k", large[1:]) == b"OK"
+        finally:
+            one.execute("CONFIG", "SET", "proto-max-bulk-len", "512mb")
+            one.execute("DEL", "k")
+            one.close()
+            two.close()

@@ -15,6 +15,7 @@ from anystore.resp.types import (
     NO_REPLY,
     NULL_ARRAY,
     OK,
+    AttributedReply,
     BigNumber,
     ErrorReply,
     MapReply,
@@ -92,6 +93,7 @@ class TestRoundTrip:
         (frozenset([1]), b"*1\r\n:1\r\n", b"~1\r\n:1\r\n"),
         (PushReply([b"a"]), b"*1\r\n$1\r\na\r\n", b">1\r\n$1\r\na\r\n"),
         (VerbatimString(b"ab"), b"$2\r\nab\r\n", b"=6\r\ntxt:ab\r\n"),
+        (AttributedReply({b"a": [1]}, b"b"), b"$1\r\nb\r\n", b"|1\r\n$1\r\na\r\n*1\r\n:1\r\n$1\r\nb\r\n"),
         (
             BigNumber(b"99999999999999999999"),
             b"$20\r\n99999999999999999999\r\n",

@@ -22,6 +22,7 @@ from anystore.pulsards.persistence.rdb import dump_payload
 from anystore.pulsards.registry import command
 from anystore.resp.types import (
     OK,
+    AttributedReply,
     BigNumber,
     ErrorReply,
     MapReply,
@@ -48,6 +49,9 @@ def _protocol_sample(ctx: Context, kind: bytes) -> Any:
         b"set": SetReply([0, 1, 2]),
         b"map": MapReply([(0, False), (1, True), (2, False)]),
         b"bignum": BigNumber(b"1234567999999999999999999999999999999"),
+        b"attrib": AttributedReply(
+            {b"key-popularity": [b"key:123", 90]}, b"Some real reply following the attribute"
+        ),
         b"true": True,
         b"false": False,
         b"verbatim": VerbatimString(b"This is a verbatim\nstring"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 
 import pytest
 
@@ -10,6 +11,8 @@ from anystore.pulsards import ManualClock
 from anystore.pulsards.engine import Engine
 from tests.pulsards.differential import Command, Differential
 from tests.pulsards.peers import EngineClient, RealClient
+from tests.pulsards.scripting.script_peers import ScriptPeers
+from tests.servers import RealServer
 
 NOTHING = b"0" * 40
 
@@ -253,3 +256,27 @@ def test_a_history_of_another_name() -> None:
     assert history.id != former
     assert f"master_replid:{history.id.decode()}\r\nmaster_replid2:{'0' * 40}\r\n" in info
     assert (history.offset, history.second_offset) == (offset, -1)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_samples_of_replies(valkey: RealServer, redis_server: RealServer | None, protocol: int) -> None:
+    """Byte by byte; that with a push has two replies, and is elsewhere."""
+    kinds = [
+        "string",
+        "integer",
+        "double",
+        "null",
+        "array",
+        "set",
+        "map",
+        "attrib",
+        "bignum",
+        "true",
+        "false",
+        "verbatim",
+        "nope",
+    ]
+    peers = ScriptPeers(server.port for server in (valkey, redis_server) if server is not None)
+    with closing(peers):
+        peers.command("HELLO", protocol)
+        assert peers.disagreements(("DEBUG", "PROTOCOL", kind) for kind in kinds) == []
