@@ -62,7 +62,7 @@ def _protocol_sample(ctx: Context, kind: bytes) -> Any:
     if kind not in samples:
         raise CommandError(
             b"ERR Wrong protocol type name. Please use one of the following: "
-            b"string|integer|double|null|array|set|map|attrib|push|verbatim|true|false"
+            b"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
         )
     return samples[kind]
 
