@@ -18,7 +18,7 @@ from anystore.pulsards.config import Config
 from anystore.pulsards.config_file import parse_options, read_config
 from anystore.pulsards.errors import CommandError
 from anystore.pulsards.identity import PULSARDS_VERSION, REDIS_VERSION
-from anystore.pulsards.persistence.loading import CannotLoad
+from anystore.pulsards.persistence.loading import CannotLoad, StoppedWhileLoading
 from anystore.pulsards.process import PROCESS_ID, allow_open_files, build
 from anystore.pulsards.server import PulsarDS
 from anystore.pulsards.server_log import log_to, logger
@@ -119,6 +119,8 @@ async def _serve(server: PulsarDS) -> None:
             group.start_soon(_stop_on_signal, signals, server, group.cancel_scope)
             try:
                 await _serve_until_stopped(server)
+            except StoppedWhileLoading:
+                pass  # as it was told to
             except (OSError, CannotLoad) as error:
                 failure = error
             group.cancel_scope.cancel()

@@ -25,7 +25,7 @@ from anystore.pulsards.listeners import Listener, close_all, open_listeners, ope
 from anystore.pulsards.memory import MemoryStream
 from anystore.pulsards.migration.driver import run_migrations
 from anystore.pulsards.persistence.keeping import load_image, run_saves, save_at_end
-from anystore.pulsards.persistence.loading import CannotLoad
+from anystore.pulsards.persistence.loading import CannotLoad, StoppedWhileLoading
 from anystore.pulsards.persistence.log_keeping import end_log, load_log, run_log
 from anystore.pulsards.persistence.storage import DirectoryStorage
 from anystore.pulsards.replication.driver import follow_primaries
@@ -121,7 +121,8 @@ class PulsarDS(AsyncContextManagerMixin):
         Cancelled, it stops in order: no new connection, queued replies get a last chance to leave, every
         connection and socket is closed, and where data are kept (directive `dir`), by rules for saving (`save`), they
         are saved a last time. Raises `OSError` where an address cannot be listened on or the directory cannot be had
-        (`DirectoryInUse` names who has it), `CannotLoad` where what is in it cannot be loaded.
+        (`DirectoryInUse` names who has it), `CannotLoad` where what is in it cannot be loaded, `StoppedWhileLoading` where
+        SHUTDOWN comes before that is done.
         """
         if self._running:
             raise RuntimeError("this server is running already")
@@ -152,7 +153,7 @@ class PulsarDS(AsyncContextManagerMixin):
 
         They can before, and are told to wait.
         """
-        failure: CannotLoad | None = None
+        failure: CannotLoad | None = StoppedWhileLoading("SHUTDOWN came before the data were loaded")
         async with anyio.create_task_group() as group:
             await group.start(run_timers, self.engine)
             await group.start(run_saves, self.engine)
@@ -175,6 +176,7 @@ class PulsarDS(AsyncContextManagerMixin):
                 group.cancel_scope.cancel()
             else:
                 await group.start(follow_primaries, self.engine)
+                failure = None
                 task_status.started(self.dsn if self.addresses else "")
         if failure is not None:
             raise failure

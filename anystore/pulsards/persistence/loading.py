@@ -28,6 +28,10 @@ class CannotLoad(StoreError):
     """A file with the data of a server cannot be loaded; nothing of it was. The message names it and says why."""
 
 
+class StoppedWhileLoading(CannotLoad):
+    """A server was told to stop, by SHUTDOWN, before its data were loaded. The files are as they were."""
+
+
 class Progress:
     """How far loading has come, for INFO and the log. `Engine.loading` is one of these while anything is loaded."""
 

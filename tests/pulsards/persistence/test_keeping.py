@@ -460,6 +460,38 @@ class TestProcesses:
             assert process.wait(60) == 0
             assert (tmp_path / "dump.rdb").read_bytes() == old
 
+    @pytest.mark.parametrize("log", ["yes", "no"])
+    def test_it_can_be_shut_down_while_it_loads(self, tmp_path: Path, log: str) -> None:
+        source = EngineClient(Engine())
+        for start in range(0, 200_000, 1000):
+            source.execute("MSET", *(word for n in range(start, start + 1000) for word in (f"k{n}", n)))
+        storage = source.engine.storage = DirectoryStorage(str(tmp_path))
+        assert source.execute("SAVE") == b"OK"
+        storage.close()
+        before = (tmp_path / "dump.rdb").read_bytes()
+        port = free_port()
+        command = [sys.executable, "-m", "anystore.pulsards", "--port", str(port), "--dir", str(tmp_path)]
+        with subprocess.Popen(
+            [*command, "--appendonly", log], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        ) as process:
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    client = RealClient(port)
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline
+            assert client.execute("GET", "k1")[1].startswith("LOADING ")
+            with pytest.raises(EOFError):
+                client.execute("SHUTDOWN")
+            client.close()
+            assert process.stderr is not None
+            said = process.stderr.read()
+        assert process.returncode == 0, said
+        assert "Traceback" not in said
+        assert said.rstrip().endswith("stopped")
+        assert (tmp_path / "dump.rdb").read_bytes() == before
+
     def test_a_damaged_file_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "dump.rdb").write_bytes(b"what is this")
         run = subprocess.run(
