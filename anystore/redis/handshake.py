@@ -18,6 +18,7 @@ from anystore import __version__
 from anystore.exceptions import (
     AuthenticationError,
     ConnectionFailed,
+    Loading,
     NoPermission,
     ResponseError,
     UnsupportedProtocol,
@@ -146,6 +147,7 @@ async def _introduce(connection: Connection, profile: Profile) -> None:
     else:
         await _log_in(connection, profile)
     wishes: list[tuple[Any, ...]] = [
+        ("PING",),
         ("CLIENT", "SETINFO", "LIB-NAME", LIBRARY_NAME),
         ("CLIENT", "SETINFO", "LIB-VER", __version__),
     ]
@@ -154,6 +156,9 @@ async def _introduce(connection: Connection, profile: Profile) -> None:
     if profile.database:
         wishes.append(("SELECT", profile.database))
     replies = await _ask(connection, *wishes)
+    # All else is answered while the server loads its data, after a restart, when no command can be carried out yet.
+    if isinstance(replies[0], Loading):
+        raise ConnectionFailed(str(replies[0]))
     # Servers before Redis 7.2 know no SETINFO, and rules may forbid CLIENT: that costs a name in a list, no more.
     if profile.database and isinstance(replies[-1], ResponseError):
         raise replies[-1]

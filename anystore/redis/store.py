@@ -72,6 +72,8 @@ class RedisStore(RemoteStore[S]):
 
     def __init__(self, url: ConnectionString, options: Options) -> None:
         super().__init__(url, options)
+        if isinstance(options, TLSOptions) and options.ssl_keyfile and not options.ssl_certfile:
+            raise ImproperlyConfigured("option ssl_keyfile: the key is of no use without its ssl_certfile")
         self.shared = cast(SharedConnection, _NotOpen(self))
         self.pool = cast(Pool, _NotOpen(self))
         self.opener = cast(Opener, _NotOpen(self))

@@ -222,6 +222,10 @@ class TestStore:
         with pytest.raises(ImproperlyConfigured, match=r"database '1{60}': must be a number"):
             store_at("redis://nowhere/" + 5000 * "1")
 
+    def test_a_key_needs_its_certificate(self) -> None:
+        with pytest.raises(ImproperlyConfigured, match=r"option ssl_keyfile: .* without its ssl_certfile"):
+            store_at("rediss://nowhere?ssl_keyfile=/some/key.pem")
+
     @pytest.mark.parametrize("encoding", sorted({module.name for module in iter_modules(encodings.__path__)}))
     def test_an_encoding_can_be_used_or_is_refused(self, encoding: str) -> None:
         """Commands are ASCII: with one that writes it otherwise, not a single command could be sent."""

@@ -160,6 +160,7 @@ class TestOldAndOddServers:
         await opened(server, client_name="me")
         assert server.asked == [
             [b"HELLO", b"3", b"AUTH", b"user", b"secret"],
+            [b"PING"],
             [b"CLIENT", b"SETINFO", b"LIB-NAME", b"anystore"],
             [b"CLIENT", b"SETINFO", b"LIB-VER", __version__.encode()],
             [b"CLIENT", b"SETNAME", b"me"],
@@ -170,7 +171,7 @@ class TestOldAndOddServers:
     async def test_a_server_without_resp3(self, answer: bytes) -> None:
         server = ScriptedServer({"HELLO": answer, "AUTH": b"+OK\r\n", "SELECT": b"+OK\r\n"})
         await opened(server)
-        assert server.names() == ["HELLO", "AUTH", "CLIENT", "CLIENT", "SELECT"]
+        assert server.names() == ["HELLO", "AUTH", "PING", "CLIENT", "CLIENT", "SELECT"]
         assert server.asked[1] == [b"AUTH", b"user", b"secret"]
 
     async def test_a_server_without_users(self) -> None:
@@ -220,6 +221,22 @@ class TestOldAndOddServers:
         with pytest.raises(ConnectionFailed, match="max number of clients"):
             await opened(server)
         assert server.connections == 2
+
+    async def test_a_server_that_loads_its_data_is_one_to_come_back_to(self) -> None:
+        """B9: it takes connections as soon as it runs, and carries out nothing until it has its data."""
+        server = ScriptedServer(
+            {
+                **GREETING,
+                "SELECT": b"+OK\r\n",
+                "PING": lambda _: b"+PONG\r\n" if server.connections == 4 else b"-LOADING wait\r\n",
+            }
+        )
+        await opened(server, reconnect_attempts=3)
+        assert server.connections == 4
+        server.connections = 4
+        with pytest.raises(ConnectionFailed, match="LOADING wait"):
+            await opened(server, reconnect_attempts=3)
+        assert server.connections == 8
 
     async def test_no_server_of_this_kind(self) -> None:
         server = ScriptedServer({"HELLO": b"HTTP/1.1 400 Bad Request\r\n\r\n"})
