@@ -349,6 +349,7 @@ def _put_right(server: ServerUnderTest) -> None:
         ("ACL", "SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all"),
         ("ACL", "DELUSER", *(name for name in _USERS if name != b"default")),
         ("CLIENT", "KILL", "SKIPME", "yes"),
+        ("REPLICAOF", "NO", "ONE"),  # of a client that had to wait, so that it came after it was put right
         ("FLUSHALL",),
     ]
     for call in calls:
