@@ -16,7 +16,7 @@ from anyio.abc import TaskStatus
 
 from anystore.pulsards.engine import Engine
 from anystore.pulsards.giving_way import give_way
-from anystore.pulsards.persistence.loading import begin_loading
+from anystore.pulsards.persistence.loading import CannotLoad, begin_loading
 from anystore.pulsards.persistence.rdb import RdbError
 from anystore.pulsards.persistence.saving import SaveJob
 from anystore.pulsards.persistence.snapshot import Snapshot
@@ -152,6 +152,10 @@ async def load_image(engine: Engine) -> None:
         while not loading.finished:
             loading.step()
             await give_way()
+    except CannotLoad as error:
+        raise CannotLoad(
+            f"{error}. `pulsards check` tells what is in it; without the file the server starts empty"
+        ) from error
     finally:
         loading.cancel()
 

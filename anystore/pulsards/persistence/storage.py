@@ -26,6 +26,8 @@ else:
 LOCK_NAME: Final = "pulsards.lock"
 #: What ends the name of a file that is being written, and will take the place of the one that is named so far.
 DRAFT_SUFFIX: Final = ".pulsards-draft"
+#: What the system says where another process has the lock; anything else is about the file system.
+_LOCKED_BY_OTHERS: Final = frozenset((errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK))
 
 
 class DirectoryInUse(OSError):
@@ -315,7 +317,10 @@ def _take_lock(path: str) -> BinaryIO:
     file = open(os.path.join(path, LOCK_NAME), "a+b", buffering=0)  # noqa: SIM115 - open as long as it is locked
     try:
         _lock(file)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _LOCKED_BY_OTHERS:
+            file.close()
+            raise OSError(error.errno, f"the directory {path} cannot be locked: {error.strerror}") from error
         try:
             file.seek(0)
             holder = os.fsdecode(file.read(1000)).strip()

@@ -78,7 +78,6 @@ class IncomingImage:
         lazily = engine.config.values["replica-lazy-flush"]
         engine.keyspace.take_over(self._beside, engine.leavings if lazily else None)
         engine.tracking.flushed()
-        engine.append_only.restart()
 
 
 def _note_access(database: Database, entry: Entry) -> None:

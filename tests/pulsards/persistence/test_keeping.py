@@ -503,6 +503,7 @@ class TestProcesses:
         )
         assert run.returncode == 1
         assert f"pulsards: dump.rdb in {tmp_path} cannot be loaded: " in run.stderr
+        assert "`pulsards check` tells what is in it; without the file the server starts empty" in run.stderr
         assert "Traceback" not in run.stderr
 
 

@@ -59,6 +59,19 @@ class TestTaking:
         storage.close()
         assert (tmp_path / LOCK_NAME).read_text() == ""
 
+    def test_a_file_system_that_locks_nothing_is_not_in_use(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lockless(file: object) -> None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storage_module, "_lock", lockless)
+            with pytest.raises(OSError, match=f"{tmp_path} cannot be locked: No locks available") as caught:
+                DirectoryStorage(str(tmp_path))
+        assert not isinstance(caught.value, DirectoryInUse)
+        DirectoryStorage(str(tmp_path)).close()
+
     def test_drafts_that_a_crash_left_are_removed(self, tmp_path: Path) -> None:
         (tmp_path / "folder").mkdir()
         for name in ("dump.rdb", "other", f"dump.rdb{DRAFT_SUFFIX}", f"folder/a{DRAFT_SUFFIX}", "folder/a"):
