@@ -324,6 +324,7 @@ class Engine:
     ) -> Any:
         """Run a command that may run, and count it. The reply, an `ErrorReply` where it refuses.
 
+        One that waits is counted when that ends: see `WaitingClients.count`.
         `plain_runs` does the same for runs of simple commands.
         """
         if self.attentive and not attended:
