@@ -12,7 +12,7 @@ from anystore.redis.commands.base import Argument, KeyT, S
 from anystore.redis.entries import Bundle, ConnectionLost
 from anystore.redis.leased import carry_out
 from anystore.redis.lock import Lock
-from anystore.resp.pack import encode_arguments, pack_command
+from anystore.resp.pack import pack_command
 
 if TYPE_CHECKING:
     from anystore.redis.monitor import Monitor
@@ -132,16 +132,11 @@ class Client(CoreCommands[S]):
     ) -> Any:
         store = self.store
         store.check_open()
-        hook: Callable[[Any], Any] | None = None
         if block is None and args[0] not in routing.plain_names():
             args = routing.normalised(args)
             routing.refuse(args)
             block = routing.block_seconds(args)
-        if not store.sends_as_given:
-            args = encode_arguments(args, store.encoding)
-        if store.names is not None:
-            hook = store.names.reply_hook(args)
-            args = store.names.outgoing(list(args))
+        args, hook = store.on_the_wire(args)
         if block is not None:
             reply = await self._on_its_own(args, decode, block)
         elif decode:

@@ -25,7 +25,7 @@ from anystore.redis.entries import Bundle, ConnectionLost, Packed
 from anystore.redis.leased import carry_out
 from anystore.redis.queued import COMMANDS_A_TURN, Converter, Queue, Queued
 from anystore.resp.decode import decode_strings
-from anystore.resp.pack import encode_arguments, pack_command
+from anystore.resp.pack import pack_command
 
 if TYPE_CHECKING:
     from anystore.redis.store import RedisStore
@@ -132,18 +132,12 @@ class Pipeline(CoreCommands[S]):
     def _special(
         self, args: Sequence[Any], convert: Converter | None, decode: bool, block: float | None
     ) -> Awaitable[Any]:
-        store = self.store
-        hook: Converter | None = None
         if args[0] not in routing.plain_names():
             args = routing.normalised(args)
             routing.refuse(args)
             if block is None:
                 block = routing.block_seconds(args)
-        if not store.sends_as_given:
-            args = encode_arguments(args, store.encoding)
-        if store.names is not None:
-            hook = store.names.reply_hook(args)
-            args = store.names.outgoing(list(args))
+        args, hook = self.store.on_the_wire(args)
         packed = pack_command(args)
         if self._watching is not None and not self._explicit:
             return self._at_once(args, packed, convert, hook, decode, block)
@@ -176,11 +170,7 @@ class Pipeline(CoreCommands[S]):
             raise StoreError("watch() needs a connection of its own: use the pipeline in 'async with'")
         if self._watching is None:
             self._watching = await self.store.pool.acquire()
-        args: list[Any] = ["WATCH", *names]
-        if not self.store.sends_as_given:
-            args = encode_arguments(args, self.store.encoding)
-        if self.store.names is not None:
-            args = self.store.names.outgoing(args)
+        args, _ = self.store.on_the_wire(("WATCH", *names))
         await self._at_once(args, pack_command(args))
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import string
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -21,6 +21,7 @@ from anystore.redis.handshake import Opener, Profile
 from anystore.redis.namespace import Namespace
 from anystore.redis.pool import Pool, PoolStatistics
 from anystore.redis.shared import SharedConnection
+from anystore.resp.pack import encode_arguments
 from anystore.store import RemoteStore
 from anystore.streams import open_tcp, open_tls, open_unix, tls_context
 
@@ -180,6 +181,14 @@ class RedisStore(RemoteStore[S]):
             self.pool.close_idle()
 
     # Commands.
+
+    def on_the_wire(self, args: Sequence[Any]) -> tuple[Sequence[Any], Callable[[Any], Any] | None]:
+        """A command's arguments as they are sent, and what its reply has to go through, if anything. O(bytes)."""
+        if not self.sends_as_given:
+            args = encode_arguments(args, self.encoding)
+        if self.names is None:
+            return args, None
+        return self.names.outgoing(list(args)), self.names.reply_hook(args)
 
     def client(self) -> Client[S]:
         """A client with typed commands, on the store's connections."""
