@@ -115,7 +115,8 @@ class Opener:
             raise ConnectionFailed(f"{profile.address} could not be connected {limit}") from error
         except (OSError, anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError) as error:
             _close(connection)
-            told = str(error) or type(error).__name__
+            # anyio's own errors say nothing, but know what the system said.
+            told = str(error) or str(error.__cause__ or "") or type(error).__name__
             raise ConnectionFailed(f"{profile.address} could not be connected: {told}") from error
         except BaseException:
             _close(connection)

@@ -251,6 +251,14 @@ class TestOldAndOddServers:
             async with store_at("redis://nowhere", connect_stream=fail):
                 raise AssertionError("it cannot be connected")
 
+    async def test_what_the_system_said_is_told(self) -> None:
+        async def fail() -> Any:
+            raise anyio.BrokenResourceError from ConnectionResetError("reset by peer")
+
+        with pytest.raises(ConnectionFailed, match="could not be connected: reset by peer"):
+            async with store_at("redis://nowhere", connect_stream=fail, reconnect_attempts=0):
+                raise AssertionError("it cannot be connected")
+
     async def test_a_transaction_that_is_begun_and_not_ended_takes_the_connection_with_it(self) -> None:
         server = ScriptedServer(
             {
