@@ -125,6 +125,8 @@ class Ending:
 
     def _finish(self) -> None:
         engine = self._engine
+        if not self._force:
+            engine.append_only.before_shutdown()
         engine.saver.before_shutdown(self._save, self._force)
         self.deadline = None
         self.is_over = True

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("anystore.pulsards")
 
 NO_STORAGE: Final = b"ERR this server keeps nothing on disk: it was started without the directive dir"
+CANNOT_STOP: Final = b"ERR Errors trying to SHUTDOWN. Check logs."
 IN_PROGRESS: Final = b"ERR Background save already in progress"
 MISCONF: Final = (
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that "
@@ -267,7 +268,7 @@ class Saver:
             except (OSError, RdbError) as error:
                 self.note_failure(error, None)
                 if not force:
-                    raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.") from None
+                    raise CommandError(CANNOT_STOP) from None
         self.decided = True
 
     def after_flush(self) -> None:

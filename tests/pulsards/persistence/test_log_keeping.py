@@ -338,6 +338,31 @@ class TestOnAndOff:
         async with PulsarDS([], dir=str(tmp_path)) as server:
             assert EngineClient(server.engine).execute("GET", "unlogged") == b"1"
 
+    @pytest.mark.parametrize("words", [(), ("NOSAVE",)])
+    async def test_shutdown_waits_for_the_first_base_unless_it_is_forced(
+        self, tmp_path: Path, words: tuple[str, ...]
+    ) -> None:
+        async with PulsarDS([], dir=str(tmp_path), save="", appendonly="no") as server:
+            client = EngineClient(server.engine)
+            client.execute("SET", "a", 1)
+            client.execute("CONFIG", "SET", "appendonly", "yes")
+            refusal = ("error", "ERR Errors trying to SHUTDOWN. Check logs.")
+            assert client.execute("SHUTDOWN", *words) == refusal
+            await until(lambda: server.engine.append_only.rewrite is not None)
+            assert client.execute("SHUTDOWN", *words) == refusal
+            await until(lambda: server.engine.append_only.state == "on")
+            client.send("SHUTDOWN", *words)
+            with anyio.fail_after(20):
+                await server.wait_ended()
+        async with PulsarDS([], dir=str(tmp_path)) as server:
+            client = EngineClient(server.engine)
+            assert client.execute("GET", "a") == b"1"
+            client.execute("CONFIG", "SET", "appendonly", "no")
+            client.execute("CONFIG", "SET", "appendonly", "yes")
+            client.send("SHUTDOWN", "FORCE")
+            with anyio.fail_after(20):
+                await server.wait_ended()
+
     async def test_with_an_image_alone_its_data_are_the_base(self, tmp_path: Path) -> None:
         async with PulsarDS([], dir=str(tmp_path), appendonly=False) as server:
             EngineClient(server.engine).execute("SET", "a", 1)

@@ -19,6 +19,7 @@ from anystore.pulsards.persistence.aof.log import AppendLog
 from anystore.pulsards.persistence.aof.manifest import Manifest, Part
 from anystore.pulsards.persistence.aof.rewrite import Rewrite
 from anystore.pulsards.persistence.loading import Progress
+from anystore.pulsards.persistence.saving import CANNOT_STOP
 from anystore.pulsards.persistence.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -250,6 +251,13 @@ class AppendOnly:
         place = self._engine.replication.place
         if self.state == ON and place is not None:
             self.log.annotate(place.annotation())
+
+    def before_shutdown(self) -> None:
+        """A SHUTDOWN: `CommandError` while a first base is written, as in Redis. The data may be nowhere else on disk."""
+        writes = self.rewrite is not None or self.seconds_to_rewrite() == 0
+        if self.state == STARTING and writes and self._engine.loading is None:
+            logger.error("not stopped: the first base of the append-only log is being written")
+            raise CommandError(CANNOT_STOP)
 
     def stop(self) -> None:
         """End the log: what has been written so far is on disk afterwards, if the disk can be written at all."""
