@@ -35,6 +35,7 @@ from anystore.resp.encode import encode_reply
 from anystore.resp.types import NO_REPLY, QUEUED, ErrorReply, PushReply
 
 if TYPE_CHECKING:
+    from anystore.pulsards.context import Context
     from anystore.pulsards.engine import Engine
 
 logger = logging.getLogger("anystore.pulsards")
@@ -246,8 +247,8 @@ class Session(ClientState):
         keyspace = self.engine.keyspace
         before, keyspace.sees_past = keyspace.sees_past, self.import_source and keyspace.importing
         try:
-            if self.no_touch and entry.name != b"touch":
-                reply = self._call_without_touching(entry, arguments)
+            if self.no_touch:
+                reply = self.call_without_touching(self, entry, arguments)
             else:
                 reply = self.engine.call(self, entry, arguments)
         finally:
@@ -286,12 +287,17 @@ class Session(ClientState):
         self._own_messages.clear()
         return NO_REPLY
 
-    def _call_without_touching(self, entry: CommandEntry, arguments: list[bytes]) -> Any:
-        """CLIENT NO-TOUCH: the keys keep the time of access that they had."""
-        accessed = self.db.accessed
+    def call_without_touching(self, context: Context, entry: CommandEntry, arguments: list[bytes]) -> Any:
+        """CLIENT NO-TOUCH: the keys keep the time of access that they had, but for TOUCH.
+
+        Transactions and scripts leave it to the commands that they run, each of which is called so.
+        """
+        if entry.name == b"touch" or entry.spec.group in ("scripting", "transactions"):
+            return self.engine.call(context, entry, arguments)
+        accessed = context.db.accessed
         keys = [arguments[position] for position in entry.spec.key_positions(arguments)]
         before = {key: accessed[key] for key in keys if key in accessed}
-        reply = self.engine.call(self, entry, arguments)
+        reply = self.engine.call(context, entry, arguments)
         accessed.update((key, when) for key, when in before.items() if key in accessed)
         return reply
 

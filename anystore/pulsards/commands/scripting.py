@@ -149,6 +149,7 @@ def command_runner(ctx: Context, *, read_only: bool, allow_oom: bool = False) ->
     busy = engine.busy
     engine.script_caller = ctx.session
     user = ctx.session.user
+    run = ctx.session.call_without_touching if ctx.session.no_touch else engine.call
 
     def call(arguments: list[bytes], protocol: int) -> Any:
         entry = lookup(arguments[0])
@@ -165,7 +166,7 @@ def command_runner(ctx: Context, *, read_only: bool, allow_oom: bool = False) ->
         if entry.writes:
             context.wrote = busy.wrote = True
         context.protocol = protocol
-        return engine.call(context, entry, arguments)
+        return run(context, entry, arguments)
 
     return call
 

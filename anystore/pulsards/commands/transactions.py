@@ -50,6 +50,7 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
     replies: list[Any] = []
     session.exec_replies = replies
     session.exec_count = len(queue)
+    run = session.call_without_touching if session.no_touch else engine.call
     try:
         for entry, arguments in queue:
             # A command before this one may have changed what is allowed: a password set, a user's rights.
@@ -59,7 +60,7 @@ def exec_(ctx: Context, args: list[bytes]) -> Any:
             if refusal is not None:
                 replies.append(session.rejection(entry, refusal))
             else:
-                reply = engine.call(session, entry, arguments)
+                reply = run(session, entry, arguments)
                 if reply is not NO_REPLY:
                     replies.append(reply)
     finally:

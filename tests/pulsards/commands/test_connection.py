@@ -8,7 +8,7 @@ import pytest
 
 from anystore.pulsards import ManualClock
 from tests.pulsards.differential import Differential
-from tests.pulsards.peers import EngineClient
+from tests.pulsards.peers import EngineClient, RealClient
 from tests.pulsards.scenes import play
 from tests.servers import RealServer
 
@@ -222,6 +222,39 @@ class TestClient:
         one.execute("RPUSH", "r", "y")
         assert waiting.receive() == [b"r", b"y"]
         assert waiting.receive() == b"last"
+
+    def test_no_touch_is_for_what_transactions_and_scripts_run_too(self, valkey: RealServer) -> None:
+        script, by_name = "return redis.call(ARGV[1], 'k')", "return redis.call(ARGV[1], KEYS[1])"
+        idle_after: list[list[int]] = []
+        for one, two in (
+            ((ours := EngineClient()), EngineClient(ours.engine)),
+            (RealClient(valkey.port), RealClient(valkey.port)),
+        ):
+            one.execute("SET", "k", "v")
+            payload = one.execute("DUMP", "k")
+            two.execute("CLIENT", "NO-TOUCH", "ON")
+            idle_after.append([])
+            for calls in (
+                [("GET", "k")],
+                [("MULTI",), ("GET", "k"), ("STRLEN", "k"), ("EXEC",)],
+                [("MULTI",), ("TOUCH", "k"), ("EXEC",)],
+                [("EVAL", script, 0, "GET")],
+                [("EVAL", script, 0, "TOUCH")],
+                [("EVAL", by_name, 1, "k", "GET")],
+                [("EVAL", by_name, 1, "k", "TOUCH")],
+                [("MULTI",), ("EVAL", script, 0, "GET"), ("EXEC",)],
+                [("SET", "k", "w")],
+                [("TOUCH", "k")],
+            ):
+                one.execute("RESTORE", "k", 0, payload, "REPLACE", "IDLETIME", 1000)
+                for call in calls:
+                    two.execute(*call)
+                idle_after[-1].append(one.execute("OBJECT", "IDLETIME", "k") // 10)
+            one.execute("DEL", "k")
+            one.close()
+            two.close()
+        assert idle_after[0] == idle_after[1]
+        assert idle_after[0] == [100, 100, 0, 100, 0, 100, 0, 100, 100, 0]
 
     def test_no_touch_leaves_the_time_of_access(self) -> None:
         clock = ManualClock()
