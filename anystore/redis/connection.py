@@ -47,7 +47,7 @@ from anystore.redis.entries import (
     waiter_of,
 )
 from anystore.redis.lookout import Lookout
-from anystore.redis.outgoing import Outgoing
+from anystore.redis.outgoing import UNSENT_BYTES, Outgoing
 from anystore.redis.reception import Reception
 from anystore.redis.timekeeper import Timekeeper
 from anystore.resp.replies import ReplyParser
@@ -195,19 +195,24 @@ class Connection(AtOnce, Reception):
             What the reply comes to, or a `Baton` for `read_for_all`; cancelled, the task is to `forsake` it. None where
             nothing was done, and `request` is the way. O(1).
         """
-        outgoing = self._outgoing
+        outgoing, fifo = self._outgoing, self._fifo
+        parts = outgoing.parts
         # Once the connection is lost, nothing is outgoing.
         if (
-            not outgoing.parts
+            not parts
             or not self._reading
             or outgoing.clogged
-            or len(self._fifo) >= IN_FLIGHT
+            or len(fifo) >= IN_FLIGHT
             or not self._timekeeper.running
         ):
             return None
         waiter = self._new_waiter()
-        self._fifo.append(waiter)
-        outgoing.add(packed)
+        fifo.append(waiter)
+        # As `outgoing.add`, without the call.
+        parts.append(packed)
+        outgoing.unsent = unsent = outgoing.unsent + len(packed)
+        if unsent > UNSENT_BYTES:
+            outgoing.clogged = True
         return waiter
 
     def _append(self, bundle: Bundle | None) -> Waiter:

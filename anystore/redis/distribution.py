@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 import anyio
@@ -97,36 +98,70 @@ class Distribution:
             ProtocolError: This is not RESP, or nobody has asked for it.
             anyio.BrokenResourceError: The server has said that it will not go on.
         """
-        fifo, parts, gets = self._fifo, self._parts, self._parser.gets
+        fifo, parts = self._fifo, self._parts
         due = len(fifo) - len(parts)
         if parts and parts[0].__class__ is memoryview:
             due += 1  # begun: a bundle may have its first replies by now, and a command an early refusal
-        for _ in range(min(due, REPLIES_A_TURN)):
-            entry: Any = fifo[0]
-            if entry.__class__ is Bundle:
+        left = min(due, REPLIES_A_TURN)
+        while left > 0:
+            entry = fifo[0]
+            if isinstance(entry, Bundle):
+                left -= 1
                 filled = self._fill(entry)
                 if not filled:
                     return filled is None
                 continue
-            try:
-                reply = gets()
-            except UnicodeDecodeError as error:
-                reply = error
-            if reply is NOT_ENOUGH:
+            given, other = self._give(left) if left > 1 else self._give_one()
+            if other is NOT_ENOUGH:
                 return False
-            if reply.__class__ is PushNotification:
-                self._push(reply)
+            left -= given
+            if other is not None:
+                left -= 1
+                self._push(other)
                 if self._is_lost():
                     return False
-                continue
-            del fifo[0]
-            if not entry.done():
-                entry.set_result(reply)
         if len(fifo) < len(parts):
             raise ProtocolError("the server answered a command of which it has not got all")
         if not self._parser.has_data:
             return False
         return len(fifo) > len(parts) or self._take_unasked()
+
+    def _give(self, most: int) -> tuple[int, Any]:
+        """Give the next replies to those at the front that are no bundles; how many, and what came instead, if anything.
+
+        All are taken from the parser before the first is given out: so it is one call, and one loop with nothing else in it.
+        """
+        fifo = self._fifo
+        count = 1
+        for entry in islice(fifo, 1, most):
+            if entry.__class__ is Bundle:
+                break
+            count += 1
+        replies: list[Any] = []
+        other = None
+        try:
+            other = self._parser.gets_into(replies, count)
+        except UnicodeDecodeError as error:
+            replies.append(error)
+        finally:  # those in front of what is not RESP have theirs
+            for reply in replies:
+                waiter: Any = fifo.popleft()
+                if not waiter.done():
+                    waiter.set_result(reply)
+        return len(replies), other
+
+    def _give_one(self) -> tuple[int, Any]:
+        """As `_give`, for one that is alone."""
+        try:
+            reply = self._parser.gets()
+        except UnicodeDecodeError as error:
+            reply = error
+        if reply is NOT_ENOUGH or reply.__class__ is PushNotification:
+            return 0, reply
+        waiter: Any = self._fifo.popleft()
+        if not waiter.done():
+            waiter.set_result(reply)
+        return 1, None
 
     def _take_unasked(self) -> bool:
         reply = self._parser.gets()

@@ -64,7 +64,8 @@ class Outgoing:
         self._most = AT_ONCE_BYTES if getattr(stream, "answers_at_once", False) else JOINED_BYTES
         self._cut = self._most < JOINED_BYTES
         self._new_waiter = current_backend().waiter
-        self._unsent = 0
+        self.unsent = 0
+        """How many bytes wait, of parts that were added since the last flush among them."""
         self._spawned = False
         self._parked: Waiter | None = None
         self._closed = False
@@ -72,8 +73,8 @@ class Outgoing:
     def add(self, packed: Packed) -> None:
         """Add a request, to be written by the next flush."""
         self.parts.append(packed)
-        self._unsent += len(packed)
-        if self._unsent > UNSENT_BYTES:
+        self.unsent += len(packed)
+        if self.unsent > UNSENT_BYTES:
             self.clogged = True
 
     def write(self, packed: Packed) -> None:
@@ -186,8 +187,8 @@ class Outgoing:
             self._failed(error)
 
     def _count(self) -> None:
-        self._unsent = sum(map(len, self.parts))
-        if self.clogged and self._unsent <= UNSENT_BYTES:
+        self.unsent = sum(map(len, self.parts))
+        if self.clogged and self.unsent <= UNSENT_BYTES:
             self.clogged = False
             self._eased()
 

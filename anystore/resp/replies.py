@@ -138,30 +138,41 @@ class ReplyParser:
         Raises:
             ProtocolError, UnicodeDecodeError: As `gets`; the replies before it are appended.
         """
-        gets, has_data = self._gets, self._has_data
         while len(replies) < count:
             if self._instead is not None:
                 reply = self.gets(decode)
-                gets, has_data = self._gets, self._has_data  # perhaps it was the decoder's last one
             else:
                 try:
-                    reply = gets(decode)
-                except UnicodeDecodeError:
-                    self._given += 1
-                    raise
+                    return self._gets_run(replies, count - len(replies), decode)
                 except (hiredis.ProtocolError, TypeError) as error:
                     reply = self._without_hiredis(decode, error)
-                    gets, has_data = self._gets, self._has_data
-                else:
-                    if reply is NOT_ENOUGH:
-                        return reply
-                    self._given += 1
-                    if not has_data():
-                        self._kept.clear()
-                        self._kept_bytes = self._given = 0
             if reply is NOT_ENOUGH or reply.__class__ is PushNotification:
                 return reply
             replies.append(reply)
+        return None
+
+    def _gets_run(self, replies: list[Any], count: int, decode: bool) -> Any:
+        """The loop of `gets_into`, over `count` replies of hiredis."""
+        gets, has_data, append = self._gets, self._has_data, replies.append
+        given = 0
+        try:
+            for _ in range(count):
+                reply = gets(decode)
+                if reply is NOT_ENOUGH:
+                    return reply
+                if has_data():
+                    given += 1
+                else:
+                    self._kept.clear()
+                    self._kept_bytes = self._given = given = 0
+                if reply.__class__ is PushNotification:
+                    return reply
+                append(reply)
+        except UnicodeDecodeError:
+            given += 1
+            raise
+        finally:
+            self._given += given
         return None
 
     @property
