@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import select
 import socket
 import sys
 import types
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
+from threading import get_ident
 from typing import Any, Final, Protocol, TypeAlias
+from weakref import WeakSet
 
 import anyio
 from anyio import lowlevel
@@ -114,6 +117,12 @@ class Backend(Protocol):
     task: Callable[[], object]
     """The identity of the task that runs in this loop; ask `running` whether it is this one, as it may not be noticed."""
 
+    thread: int
+    """The thread in which this was made; 0 in a process that was forked since, in which no loop runs."""
+    stepping: Callable[[], object] | None
+    """What tells, of a caller in `thread`, that this is the loop that runs there, by being true; None where it is as
+    quick to ask `running`, which is right in any case."""
+
     turn: Callable[[], Awaitable[Any]]
     """Awaiting what it gives lets every task that can run now run once. A checkpoint."""
     deadline: Callable[[], float]
@@ -170,6 +179,18 @@ _LOOPS_WITHOUT_READERS: Final = (getattr(asyncio, "ProactorEventLoop", ()),)
 """Windows' default loop has no `add_reader`; anyio waits for its sockets in a thread."""
 
 
+_backends: WeakSet[_AsyncioBackend] = WeakSet()
+
+
+def _forked() -> None:
+    for backend in _backends:
+        backend.thread = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
 class _AsyncioBackend:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.token: object = loop
@@ -177,6 +198,9 @@ class _AsyncioBackend:
         self.waiter: Callable[[], Waiter] = loop.create_future
         self.time: Callable[[], float] = loop.time
         self.task: Callable[[], object] = _current_task(loop)
+        self.thread = get_ident()
+        self.stepping: Callable[[], object] | None = self.task if sys.version_info < (3, 12) else None
+        _backends.add(self)
         self.turn: Callable[[], Awaitable[Any]] = types.coroutine(_turn)
         self.deadline: Callable[[], float] = _deadline()
         self._loop = loop
@@ -352,6 +376,8 @@ class _TrioBackend:
         self.waiter: Callable[[], Waiter] = waiters(lowlevel, token)
         self.time: Callable[[], float] = current_time
         self.task: Callable[[], object] = lowlevel.current_task
+        self.thread = get_ident()
+        self.stepping: Callable[[], object] | None = None
         self.turn: Callable[[], Awaitable[Any]] = lowlevel.checkpoint
         self.deadline: Callable[[], float] = current_effective_deadline
 

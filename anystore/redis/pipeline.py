@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from math import inf
+from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -69,9 +70,9 @@ class Pipeline(CoreCommands[S]):
         self.queued_scripts: set[str] | None = set()
         self._plain = routing.plain_names() if store.sends_as_given else frozenset[str]()
         backend = store.backend
-        self._running, self._token = backend.running, backend.token
         self._current_task = backend.task
         self._task: object = None
+        self._thread = 0
         self._queue = Queue()
         self._blocks = 0.0
         self._watching: Connection | None = None
@@ -110,7 +111,8 @@ class Pipeline(CoreCommands[S]):
         block: float | None = None,
     ) -> Awaitable[Any]:
         try:
-            known = self._task is self._current_task() and self._running() is self._token and not self._ran
+            # Asked in another thread than the task's, asyncio of Python 3.11 names it as well.
+            known = self._task is self._current_task() and get_ident() == self._thread and not self._ran
         except RuntimeError:  # from the other kind of event loop
             known = False
         if not known:
@@ -126,6 +128,7 @@ class Pipeline(CoreCommands[S]):
         task = self._current_task()
         if self._task is None:
             self._task = task
+            self._thread = get_ident()
         elif self._task is not task:
             raise StoreError("the pipeline belongs to another task; each task needs a pipeline of its own")
 
@@ -242,6 +245,7 @@ class Pipeline(CoreCommands[S]):
         self.queued_scripts = set()
         self._explicit = self._ran = False
         self._task = None
+        self._thread = 0
         await self._stop_watching()
 
     aclose = reset

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from functools import partial
+from threading import get_ident
 from typing import Any
 
 from anystore.backend import Waiter, current_backend, current_token
@@ -37,6 +39,8 @@ class SharedConnection:
         self._on_read_only = on_read_only
         backend = current_backend()
         self._new_waiter = backend.waiter
+        self._backend = backend
+        self._stepping = backend.stepping
         self._running = backend.running
         self._token = backend.token
         self._time = backend.time
@@ -55,12 +59,14 @@ class SharedConnection:
             TypeError: An argument cannot be sent.
         """
         packed = pack_command(args)
-        try:
-            here = self._running() is self._token
-        except RuntimeError:
-            here = False
-        if not here:
-            raise _elsewhere()
+        stepping = self._stepping
+        if stepping is None or get_ident() != self._backend.thread or stepping() is None:
+            try:
+                here = self._running() is self._token
+            except RuntimeError:
+                here = False
+            if not here:
+                raise _elsewhere()
         connection = self._live
         if connection is None:
             connection = await self.connection()
@@ -82,7 +88,8 @@ class SharedConnection:
             if reply.__class__ is Baton:
                 reply = await connection.read_for_all(reply.waiter)
         if isinstance(reply, Exception):
-            reply = await self._again(reply, packed, None, lambda: is_read_only(args))
+            # A function here would make a cell of `args` for every call.
+            reply = await self._again(reply, packed, None, partial(is_read_only, args))
         return reply if convert is None else convert(reply)
 
     async def call_bytes(self, args: Sequence[Any], convert: Callable[[Any], Any] | None = None) -> Any:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -25,6 +28,47 @@ from tests.redis.test_faults import store_at
 from tests.servers import RealServer, run_server, valkey_binary
 
 pytestmark = pytest.mark.anyio
+
+
+FORKED = """
+import asyncio, os, sys
+from anystore import create_store
+from anystore.exceptions import StoreError
+
+async def main():
+    async with create_store(sys.argv[1]) as store:
+        client = store.client()
+        await client.ping()
+        child = os.fork()
+        if not child:
+            try:
+                await client.ping()
+            except StoreError:
+                print("StoreError", flush=True)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        print(await client.ping())
+
+asyncio.run(main())
+"""
+
+
+async def _beside(run: Callable[[], object]) -> None:
+    """Run something in a thread while this task stands still, and has not let go of its loop."""
+    errors: list[BaseException] = []
+
+    def caught() -> None:
+        try:
+            run()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=caught)
+    thread.start()
+    thread.join(30)
+    assert not errors, errors
+    assert not thread.is_alive()
 
 
 def open_files() -> int:
@@ -199,7 +243,18 @@ class TestEventLoops:
 
             for backend in ("asyncio", "trio"):
                 await anyio.to_thread.run_sync(lambda: anyio.run(use_it, backend=backend))  # noqa: B023
+                # While a task of the store's own loop is running.
+                await _beside(lambda: anyio.run(use_it, backend=backend))  # noqa: B023
             assert await store.ping()
+
+    async def test_e20_nor_can_a_forked_process(self, valkey: RealServer, tmp_path: Path) -> None:
+        """Two processes on one connection would get each other's replies."""
+        script = tmp_path / "forked.py"
+        script.write_text(FORKED)
+        result = await anyio.run_process(
+            [sys.executable, "-W", "ignore", str(script), valkey.dsn], check=False
+        )
+        assert (result.returncode, result.stdout) == (0, b"StoreError\nTrue\n"), result.stderr
 
 
 class TestIdleConnections:
