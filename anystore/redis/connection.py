@@ -119,9 +119,8 @@ class Connection(AtOnce, Reception):
         self._received = 0
         self._listener: Waiter | None = None
         self._listening = False
-        self._stale = (
-            False  # silent for too long, or retired; those that wait keep their chance, nobody else comes
-        )
+        # Silent for too long, or retired: those that wait keep their chance, nobody else comes.
+        self._stale = False
         self._timekeeper = Timekeeper(
             timeout, self._fifo, spawn, lambda: self._received, self._time_out, self._none_left
         )

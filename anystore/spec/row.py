@@ -7,6 +7,7 @@ asks for it. So the table costs little at the start.
 from __future__ import annotations
 
 import json
+import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -34,6 +35,7 @@ class CommandSpec:
     * `since` is a version of Redis, or of Valkey where `origin` is "valkey".
     * `arity` counts the command's name; a negative one is a minimum.
     * `flags` and `doc_flags` are those of COMMAND INFO and COMMAND DOCS; `categories` are ACL's, without `@`.
+    * `summary` is a sentence of this project's own; the servers' are others.
     * `subcommands` by their own name ("get"), empty but for containers.
     * `first_key`, `last_key`, `key_step` are COMMAND INFO's older form of the key positions; 0, 0, 0 if none.
     * `single_key` is True where the keys of every call are exactly its argument 1.
@@ -83,8 +85,8 @@ class CommandSpec:
         return self._row.get("complexity")
 
     @property
-    def summary(self) -> str | None:
-        return self._row.get("summary")
+    def summary(self) -> str:
+        return _summaries()[self.name]
 
     @property
     def tips(self) -> tuple[str, ...]:
@@ -139,6 +141,15 @@ class CommandSpec:
     @property
     def is_deprecated(self) -> bool:
         return "deprecated" in self.doc_flags
+
+
+@cache
+def _summaries() -> Mapping[str, str]:
+    """What each command does, in a sentence, by its name: read when the first one is asked for."""
+    data = pkgutil.get_data("anystore.spec", "summaries.txt")
+    assert data is not None, "only loaders that cannot read files give None"
+    lines = (line.partition(": ") for line in data.decode().splitlines())
+    return {name: sentence for name, _, sentence in lines}
 
 
 _NOTHING: Final[tuple[Any, ...]] = ()

@@ -28,8 +28,7 @@ _DEPRECATION: Final = ("doc_flags", "deprecated_since", "replaced_by")
 
 #: Fields of COMMAND DOCS that pulsards does not tell of any command, and why.
 NOT_TOLD: Final = {
-    "summary": "prose of the servers' authors, and the table has none of its own: HELP shows the syntax",
-    "history": "as the summary; since when an option is there is told with its argument",
+    "history": "prose of the servers' authors; since when an option is there is told with its argument",
 }
 
 DIFFERENCES: Final[tuple[Row, ...]] = (

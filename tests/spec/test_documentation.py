@@ -74,9 +74,21 @@ def differing(ours: dict[str, Any], theirs: dict[str, Any], field: str) -> set[s
 def test_there_is_no_other_field(ours: dict[str, Any], ports: dict[str, int], server: str) -> None:
     """What the servers tell is compared here, or not told, for a reason."""
     told = {field for row in ours.values() for field in row}
-    assert told <= {*FIELDS, "arguments", "subcommands"}
+    assert told <= {*FIELDS, "arguments", "subcommands", "summary"}
     theirs = {field for row in docs_of(ports[server]).values() for field in row}
     assert theirs - told == set(NOT_TOLD)
+
+
+def test_each_has_a_summary_which_is_a_sentence_of_our_own(
+    ours: dict[str, Any], ports: dict[str, int]
+) -> None:
+    theirs = [docs_of(ports[server]) for server in SERVERS]
+    for name, row in ours.items():
+        summary = row["summary"]
+        assert summary[0].isupper(), name
+        assert summary.endswith("."), name
+        assert len(summary) <= 110, name
+        assert all(summary != docs[name]["summary"] for docs in theirs if name in docs), name
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -134,6 +134,10 @@ class TestTable:
         assert [row["name"] for row in rows] == sorted(specs())
         assert not any("summary" in row or "history" in row for row in rows)
 
+    def test_one_summary_a_line(self) -> None:
+        lines = (TABLE.parent / "summaries.txt").read_text(encoding="utf-8").splitlines()
+        assert [line.partition(": ")[0] for line in lines] == sorted(specs())
+
     def test_documentation(self, valkey: RealServer) -> None:
         with Wire(valkey.port) as wire:
             docs = text(wire.call(b"COMMAND", b"DOCS"))
