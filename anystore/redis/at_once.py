@@ -6,6 +6,7 @@ in the FIFO, and no role to take.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from math import inf
@@ -29,7 +30,7 @@ HELD_SECONDS: Final = 0.0005
 """How long a task may go on without a turn for others, of a stream that has each answer at once."""
 
 
-class AtOnce:
+class AtOnce(ABC):
     """What a `Connection` does with a stream that answers at once."""
 
     answers_at_once: bool
@@ -47,11 +48,11 @@ class AtOnce:
     _turn: Callable[[], Any]
     _was_fair: float
 
-    def close(self, cause: BaseException | None = None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self, cause: BaseException | None = None) -> None: ...
 
-    def _append(self, bundle: Bundle | None) -> Waiter:
-        raise NotImplementedError
+    @abstractmethod
+    def _append(self, bundle: Bundle | None) -> Waiter: ...
 
     def exchange(self, packed: Packed) -> Any:
         """Have one command carried out, if the stream answers at once and the task is alone with it. O(bytes).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ MESSAGES_A_TURN: Final = 500
 """Messages to take before other tasks get their turn: about a millisecond's work."""
 
 
-class Reception:
+class Reception(ABC):
     """The half of a `Connection` that knows no requests; nothing of it is to be mixed with them."""
 
     _stream: ByteStream
@@ -37,17 +38,17 @@ class Reception:
     _reading: bool
     _delivered: bool
 
-    def close(self, cause: BaseException | None = None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self, cause: BaseException | None = None) -> None: ...
 
-    def _begin_delivery(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _begin_delivery(self) -> bool: ...
 
-    def _end_delivery(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _end_delivery(self) -> None: ...
 
-    async def _read_until(self, waiter: Waiter) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _read_until(self, waiter: Waiter) -> None: ...
 
     def listen(self) -> None:
         """Have a task of its own read, from now on until the connection is lost.

@@ -66,12 +66,10 @@ class Listener(Protocol):
     @property
     def blocks(self) -> bool:
         """Whether it may ever be `full`."""
-        raise NotImplementedError
 
     @property
     def full(self) -> bool:
         """Whether no more messages are to be read for now."""
-        raise NotImplementedError
 
     async def wait_for_room(self) -> None:
         """Wait until it is not full any more, or until `release`."""

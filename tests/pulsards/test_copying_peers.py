@@ -23,7 +23,7 @@ from tests.pulsards.calls import Call, CallMaker
 from tests.pulsards.copying import Copied, contents, plain
 from tests.pulsards.feeds import Feed, commands_of
 from tests.pulsards.peers import RealClient
-from tests.pulsards.test_differential import Side
+from tests.pulsards.sides import Side
 from tests.servers import binaries, run_server
 
 BINARIES: Final = binaries()

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -19,68 +18,16 @@ from hypothesis import strategies as st
 
 from anystore import spec
 from anystore.spec import Argument
-from tests.pulsards.call_values import NOT_CALLED, NOT_IN_PULSARDS, commands_of_pulsards
+from tests.pulsards.call_values import commands_of_pulsards
 from tests.pulsards.calls import Call, CallMaker
 from tests.pulsards.differences import DIFFERENCES, Difference, calls_of, reason_for
 from tests.pulsards.peers import EngineClient, RealClient
-from tests.pulsards.trial import Trial
+from tests.pulsards.sides import CHANGE_MODE, Side
 from tests.pulsards.waiting import play
 from tests.servers import SERVERS, RealServer
 
 #: How many examples of each kind.
 EXAMPLES: Final = int(os.environ.get("PULSARDS_DIFFERENTIAL", "200"))
-
-
-class Side:
-    """A trial, and of which calls its examples are made."""
-
-    def __init__(self, server: str, port: int, protocol: int) -> None:
-        self.trial = Trial(server, RealClient(port), protocol)
-        self.commands = [
-            name
-            for name in self.trial.commands
-            if not any(fnmatchcase(name, pattern) for patterns in NOT_CALLED for pattern in patterns.split())
-        ]
-        self.without = {*NOT_IN_PULSARDS, ("xadd", "*"), *self._unknown_tokens()}
-
-    def _unknown_tokens(self) -> Iterator[tuple[str, str]]:
-        """Keywords that are newer than the server."""
-        with_docs = self.trial.real
-        with_docs.execute("HELLO", 3)
-        for name in self.commands:
-            row = spec.lookup(name)
-            docs = with_docs.execute("COMMAND", "DOCS", name)
-            if row is not None and docs:
-                [shown_row] = docs.values()
-                theirs = set(tokens_of_docs(shown_row.get(b"arguments", [])))
-                yield from ((name, token) for token in set(tokens_of(row.arguments)) - theirs)
-
-
-def tokens_of(nodes: Sequence[Argument]) -> Iterator[str]:
-    for node in nodes:
-        if node.token is not None:
-            yield node.token
-        yield from tokens_of(node.arguments)
-
-
-def tokens_of_docs(nodes: list[dict[bytes, Any]]) -> Iterator[str]:
-    for node in nodes:
-        if b"token" in node:
-            yield node[b"token"].decode()
-        yield from tokens_of_docs(node.get(b"arguments", []))
-
-
-@pytest.fixture(scope="module", params=[f"{server} {protocol}" for server in SERVERS for protocol in (2, 3)])
-def side(
-    request: pytest.FixtureRequest, valkey: RealServer, redis_server: RealServer | None
-) -> Iterator[Side]:
-    """pulsards beside one of the servers, in one of the protocols."""
-    name, protocol = request.param.split()
-    server = valkey if name == "valkey" else redis_server
-    assert server is not None
-    found = Side(name, server.port, int(protocol))
-    yield found
-    found.trial.close()
 
 
 @cache
@@ -98,19 +45,9 @@ def sequences(draw: st.DrawFn, side: Side, group: str | None = None) -> list[Cal
         call = maker.call(group)
         calls.append(maker.passed_on(call) if maker.chance(4) else call)
     if maker.chance(5):
-        calls = [[b"MULTI"], *(call for call in calls if call[0] not in _CHANGE_MODE), [b"EXEC"]]
+        calls = [[b"MULTI"], *(call for call in calls if call[0] not in CHANGE_MODE), [b"EXEC"]]
     return calls
 
-
-_SUBSCRIBE: Final = {
-    b"subscribe",
-    b"unsubscribe",
-    b"psubscribe",
-    b"punsubscribe",
-    b"ssubscribe",
-    b"sunsubscribe",
-}
-_CHANGE_MODE: Final = {b"multi", b"exec", b"discard", b"reset", b"watch", b"select", b"spop"} | _SUBSCRIBE
 
 _SETTINGS: Final = settings(
     max_examples=EXAMPLES,

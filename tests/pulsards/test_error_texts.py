@@ -17,25 +17,12 @@ from anystore import spec
 from anystore.spec import CommandSpec
 from tests.pulsards.call_values import KEYS
 from tests.pulsards.calls import Call, CallMaker
-from tests.pulsards.test_differential import _CHANGE_MODE, SERVERS, Side
-from tests.servers import RealServer
+from tests.pulsards.sides import CHANGE_MODE, Side
 
 #: What the right calls are made from that are spoilt: one of each command by each of them.
 SEEDS: Final = range(int(os.environ.get("PULSARDS_ERROR_SEEDS", "2")))
 STRANGE: Final = (b"", b"-1", b"1.5x", b"99999999999999999999")
 GROUPS: Final = sorted({row.group for row in spec.specs().values()})
-
-
-@pytest.fixture(scope="module", params=[f"{server} {protocol}" for server in SERVERS for protocol in (2, 3)])
-def side(
-    request: pytest.FixtureRequest, valkey: RealServer, redis_server: RealServer | None
-) -> Iterator[Side]:
-    name, protocol = request.param.split()
-    server = valkey if name == "valkey" else redis_server
-    assert server is not None
-    found = Side(name, server.port, int(protocol))
-    yield found
-    found.trial.close()
 
 
 def spoilt(call: Call, fixed: int, keys: Sequence[int]) -> Iterator[Call]:
@@ -67,7 +54,7 @@ def test_what_is_wrong_is_refused_in_the_same_words(side: Side, group: str) -> N
         chance = random.Random(group if seed == 0 else f"{group} {seed}")
         maker = CallMaker(chance.randrange, side.commands, without_tokens=side.without, hostility=0)
         for row in maker.by_group.get(group, []):
-            if row.name.encode() not in _CHANGE_MODE:
+            if row.name.encode() not in CHANGE_MODE:
                 run(side, _spoilt_call_of(maker, row))
 
 

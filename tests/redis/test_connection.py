@@ -46,7 +46,7 @@ class Peer:
 class Blind(ByteStream):
     """The same stream without what makes it usable without waiting."""
 
-    def __init__(self, stream: SocketByteStream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
