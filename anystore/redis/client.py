@@ -102,6 +102,7 @@ class Client(CoreCommands[S]):
         *watches: KeyT,
         value_from_callable: bool = False,
         watch_delay: float | None = None,
+        attempts: int | None = None,
     ) -> Any:
         """Run `func` on a pipeline that watches keys, again while somebody else changes them; as `store.transaction`.
 
@@ -110,9 +111,24 @@ class Client(CoreCommands[S]):
             watches: What to watch.
             value_from_callable: Return what `func` returned instead of the results of the commit.
             watch_delay: Seconds to wait before another try.
+            attempts: How many tries there are; None without limit.
+
+        Returns:
+            The results of the commit, a list with one for each command queued.
+
+        Raises:
+            WatchError: The last try was lost, too.
+            OutcomeUnknown: The connection was lost while the commit was under way.
+
+        Cancelled before the commit, nothing is carried out; during it, all of it may have been, or nothing. No key stays
+        watched, and the connection goes back to the pool, or is closed.
         """
         return await self.store.transaction(
-            func, *watches, value_from_callable=value_from_callable, watch_delay=watch_delay
+            func,
+            *watches,
+            value_from_callable=value_from_callable,
+            watch_delay=watch_delay,
+            attempts=attempts,
         )
 
     def pubsub(self, protocol: MessageProtocol | None = None, **options: Any) -> PubSub[S]:
