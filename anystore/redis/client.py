@@ -53,7 +53,8 @@ class Client(CoreCommands[S]):
         """Carry out any command, given as its name and arguments, and return the server's reply.
 
         The name may be in any case, and hold a subcommand ("config get"). What the reply looks like is the server's
-        matter, and differs between RESP2 and RESP3 for some commands.
+        matter, and differs between RESP2 and RESP3 for some commands. Cancelled before it is sent, it is not carried out;
+        later, it may have been, and its reply goes to nobody.
 
         Raises:
             InvalidArgument: The command would change the connection under the tasks that share it.

@@ -159,6 +159,8 @@ class Pipeline(CoreCommands[S]):
     async def watch(self, *names: KeyT) -> bool:
         """Watch keys, and turn to immediate mode until `multi()` or the commit; True. O(1) for each key.
 
+        Cancelled, some of the keys may be watched; the end of the `async with` block lets go of all.
+
         Raises:
             StoreError: Commands are queued already, or the pipeline is not used in an `async with` block, which its
                 connection needs to come back.
@@ -228,6 +230,9 @@ class Pipeline(CoreCommands[S]):
         if connection is not None:
             try:
                 await carry_out(self.store, connection, _UNWATCH, Bundle(1), None)
+            except BaseException:
+                connection.close()  # cancelled before it was sent: it watches still
+                raise
             finally:
                 self.store.pool.release(connection)
 
@@ -239,7 +244,10 @@ class Pipeline(CoreCommands[S]):
             self.store.pool.release(connection)
 
     async def reset(self) -> None:  # type: ignore[override]  # as in redis-py, not the command RESET
-        """Drop what is queued, stop watching, and begin anew, in any task."""
+        """Drop what is queued, stop watching, and begin anew, in any task.
+
+        Cancelled, it has done so all the same: a connection that still watches is closed.
+        """
         self._queue = Queue()
         self._blocks = 0.0
         self.queued_scripts = set()
@@ -275,19 +283,27 @@ class Pipeline(CoreCommands[S]):
         self._check_use()
         self._ran = True
         queue, self._queue = self._queue, Queue()
+        watches = self._watching is not None
+        atomic = self.is_transaction or self._explicit
+        if not len(queue) and not (watches and atomic):
+            await self._stop_watching()
+            return []
         try:
-            if not len(queue) and self._watching is None:
-                return []
-            atomic = self.is_transaction or self._explicit
             # Of one reply, EXEC's, hiredis decodes all or nothing, and of what cannot be decoded nothing is left.
             profile = self.store.profile
             mixed = profile.encoding is not None and (atomic or bool(queue.undecoded))
             turn = self.store.backend.turn
             replies = await self._send(queue, atomic, decode=not mixed, turn=turn)
+            watches = False
+        except WatchError:
+            watches = False
+            raise
         finally:
-            # The pool closes it if a reply is still due on it.
+            # The pool closes it if a reply is still due on it; where EXEC has not been carried out, it watches still.
             connection, self._watching = self._watching, None
             if connection is not None:
+                if watches:
+                    connection.close()
                 self.store.pool.release(connection)
         decoder = (
             partial(decode_strings, encoding=profile.encoding or "utf-8", errors=profile.errors)
@@ -374,6 +390,10 @@ async def run_transaction(
 
     Raises:
         WatchError: The last try was lost, too.
+        OutcomeUnknown: The connection was lost while the commit was under way.
+
+    Cancelled before the commit, nothing is carried out; during it, all of it may have been, or nothing. No key stays
+    watched.
     """
     tries = 0
     while True:

@@ -312,6 +312,8 @@ class PubSub(Generic[S]):
     ) -> None:
         """Read until everything is unsubscribed from or closed, for handlers; other messages are dropped.
 
+        Cancelled, it loses no message that no handler has been called with; the subscriptions stay.
+
         Args:
             exception_handler: Called with what a handler or reading raises, and may be a coroutine function; without it
                 `run` raises that.

@@ -236,11 +236,14 @@ class RedisStore(RemoteStore[S]):
         return Lock(self.client(), name, **options)
 
     async def ping(self) -> bool:
-        """True when the server answers."""
+        """True when the server answers. Cancelled, nothing is left behind."""
         return await self.client().ping()
 
     async def flush(self) -> bool:
-        """Remove all keys of the database; of the namespace, if there is one. O(N) in the keys."""
+        """Remove all keys of the database; of the namespace, if there is one. O(N) in the keys.
+
+        Cancelled, all, some or none of them are gone.
+        """
         return await self.client().flushdb()
 
     def statistics(self) -> StoreStatistics:

@@ -384,6 +384,41 @@ class TestTransaction:
                 await run(interfere, "key", attempts=3, watch_delay=0.001)
             assert tries == 3
 
+    @pytest.mark.parametrize("ends", ["reset", "commit"])
+    async def test_cancelled_before_anything_is_sent_it_leaves_no_watched_key(
+        self, store: RedisStore[bytes], ends: str
+    ) -> None:
+        """Or the next user of the pool's connection would lose a race of somebody else."""
+        client = store.client()
+        async with store.pipeline() as pipe:
+            await pipe.watch("key")
+            pipe.multi()
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await (pipe.reset() if ends == "reset" else pipe.commit())
+            assert scope.cancelled_caught
+        await client.incr("key")
+        async with store.pipeline() as pipe:
+            await pipe.watch("other")
+            pipe.multi()
+            pipe.get("key")
+            assert await pipe.commit() == [b"1"]
+
+    async def test_nothing_queued_behind_a_watch_without_a_transaction(
+        self, store: RedisStore[bytes]
+    ) -> None:
+        async with store.pipeline(transaction=False) as pipe:
+            await pipe.watch("key")
+            assert await pipe.get("key") is None
+            with anyio.fail_after(10):
+                assert await pipe.commit() == []
+        async with store.pipeline() as pipe:
+            await pipe.watch("other")
+            await store.client().incr("key")
+            pipe.multi()
+            pipe.get("key")
+            assert await pipe.commit() == [b"1"]
+
     async def test_an_error_of_the_function_is_not_swallowed(self, store: RedisStore[bytes]) -> None:
         def fail(pipe: Pipeline[bytes]) -> None:
             pipe.multi()
